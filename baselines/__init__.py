@@ -1,0 +1,1 @@
+"""One file a competing paper, each a method; and the floors."""

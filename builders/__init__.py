@@ -1,0 +1,1 @@
+"""One file a source data set: raw archive -> dataset.h5."""

@@ -1,0 +1,89 @@
+"""The command line. A command's module is imported when the command is called, not before."""
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+import click
+
+from jladkit.errors import JladkitError
+
+COMMANDS = {
+    "build-dataset": "jladkit.cli.build:command",
+    "demo": "jladkit.cli.demo:command",
+    "evaluate": "jladkit.cli.evaluate:command",
+    "inspect": "jladkit.cli.inspect:command",
+    "predict": "jladkit.cli.predict:command",
+    "report": "jladkit.cli.report:command",
+    "train": "jladkit.cli.train:command",
+}
+
+SUMMARIES = {
+    "build-dataset": "Turn a source's pictures and annotations into a dataset.h5.",
+    "demo": "Go the whole way on drawn data, in ten minutes.",
+    "evaluate": "Score a method, a checkpoint or a predictions file: PCK, IOD.",
+    "inspect": "Summarise a dataset.h5, predictions.h5 or result.json; draw its pairs.",
+    "predict": "Store what a method says about a split.",
+    "report": "Tables and figures from result files.",
+    "train": "Train a method.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are "module:object" until they are called."""
+
+    def __init__(
+        self,
+        *args: object,
+        table: Callable[[], Mapping[str, str]],
+        summaries: Mapping[str, str],
+        **kwargs: object,
+    ) -> None:
+        super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType]
+        self.table = table
+        self.summaries = summaries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = self.table().get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List names and summaries without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summaries.get(name, "")) for name in self.table()])
+
+
+@click.command(
+    cls=LazyGroup,
+    table=lambda: COMMANDS,
+    summaries=SUMMARIES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="jladkit")
+def group() -> None:
+    """Data sets, methods and scores for semantic alignment and landmark detection."""
+
+
+def main() -> None:
+    """Run the command line; a JladkitError ends it with its sentence and exit code."""
+    try:
+        group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except JladkitError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output, `head` say, has had enough
+        sys.exit(141)

@@ -1,0 +1,176 @@
+"""What the three formats share: whole files only, HDF5 that is checked field by field."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from jladkit.errors import JladkitError, UsageError
+
+TEXT = h5py.string_dtype()
+
+
+@contextlib.contextmanager
+def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """A name beside `path` to write to; it becomes `path` when the block ends without an error.
+
+    Raises:
+        UsageError: `path` exists and `overwrite` is False.
+        JladkitError: the folder cannot be written, or the disk is full.
+    """
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists. Give --overwrite to replace it, or another --out.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; --out must name a file.")
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        os.replace(aside, path)
+    except OSError as error:
+        raise JladkitError(f"{path} could not be written: {error.strerror or error}.") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """`value` as JSON with sorted keys; NaN and infinity are refused, for JSON has neither."""
+    return json.dumps(value, sort_keys=True, allow_nan=False, indent=indent, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One HDF5 data set of a format.
+
+    `shape` names the sizes ("N", "K", ...) or gives them; one name has one size in the whole file.
+    `kind` is numpy's letter for the type: "f" float, "i" any integer, "b" bool, "O" text.
+    """
+
+    kind: str
+    shape: tuple[str | int, ...]
+    optional: bool = False
+
+
+def write_arrays(file: h5py.File, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `arrays` under their names, in order of name, without time stamps: same data, same bytes."""
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        if array.dtype.kind in "OU":
+            file.create_dataset(name, data=array.astype(object), dtype=TEXT, track_times=False)
+        else:
+            file.create_dataset(name, data=array, track_times=False)
+
+
+def read_arrays(
+    file: h5py.File, fields: Mapping[str, Field], skip: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Read and check `fields`; those in `skip` are checked and left on disk.
+
+    Raises:
+        JladkitError: one is missing, of another type, or of a size that does not fit the others.
+    """
+    sizes: dict[str, int] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for name, field in fields.items():
+        found = file.get(name)
+        if found is None and field.optional:
+            continue
+        if not isinstance(found, h5py.Dataset):
+            raise JladkitError(f"{file.filename}: the field {name} is missing.")
+        check_field(file.filename, name, found, field, sizes)
+        if name not in skip:
+            array = np.asarray(found.asstr()[()]) if field.kind == "O" else found[()]
+            arrays[name] = array
+    return arrays
+
+
+def check_field(
+    filename: str, name: str, found: h5py.Dataset, field: Field, sizes: dict[str, int]
+) -> None:
+    """Hold one data set against its `field`; `sizes` collects what each letter stands for."""
+    if found.external:  # HDF5 may keep a data set's bytes in any other file of the machine
+        raise JladkitError(f"{filename}: {name} points outside the file, which is not allowed.")
+    kind = "i" if found.dtype.kind in "iu" else found.dtype.kind
+    fits = len(found.shape) == len(field.shape) and all(
+        size == (sizes.setdefault(want, size) if isinstance(want, str) else want)
+        for size, want in zip(found.shape, field.shape, strict=False)
+    )
+    if kind != field.kind or not fits:
+        want = "x".join(str(sizes.get(s, s)) if isinstance(s, str) else str(s) for s in field.shape)
+        raise JladkitError(
+            f"{filename}: {name} must be {KINDS[field.kind]} of size {want}, "
+            f"but is {found.dtype} of size {'x'.join(map(str, found.shape))}."
+        )
+
+
+KINDS = {"f": "floats", "i": "integers", "b": "true/false", "O": "text"}
+
+
+@contextlib.contextmanager
+def opened(path: Path, format_name: str, schema: int, remedy: str) -> Iterator[h5py.File]:
+    """Open an HDF5 file of ours for reading, after a look at its format and schema.
+
+    Raises:
+        JladkitError: there is no such file, it is not HDF5, or of another format or schema;
+            `remedy` says how to make a new one.
+    """
+    if not path.is_file():
+        raise JladkitError(f"There is no file {path}.")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise JladkitError(
+            f"{path} is not an HDF5 file, or a truncated one. Make it again: {remedy}"
+        ) from error
+    with file:
+        found = file.attrs.get("format")
+        if found != format_name:
+            raise JladkitError(f"{path} must be a {format_name} file, but its format is {found!r}.")
+        version = file.attrs.get("schema")
+        if version != schema:
+            raise JladkitError(
+                f"{path} has schema {version}, this jladkit reads {schema}. Make it again: {remedy}"
+            )
+        yield file
+
+
+def read_json_attr(file: h5py.File, name: str) -> Any:
+    """The JSON value of an attribute."""
+    try:
+        return json.loads(str(file.attrs[name]))
+    except (KeyError, ValueError) as error:
+        raise JladkitError(f"{file.filename}: the attribute {name} is missing or not JSON.") from error
+
+
+def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, sizes and bytes, in order of name; the same on every machine."""
+    sha = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        if array.dtype.kind in "OU":
+            raw = to_json(array.tolist()).encode()
+        else:
+            raw = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        sha.update(f"{name} {array.dtype.kind}{array.shape} ".encode())
+        sha.update(raw)
+    return sha.hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

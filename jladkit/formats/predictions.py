@@ -1,0 +1,202 @@
+"""predictions.h5: what a method said about one split. Scores are computed from this file alone.
+
+Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part or both.
+
+    pair/row       (P,) rows of the data set's pair/*, in its file order
+    pair/points    (P, K, 2) where each keypoint of the source object lies in the target's
+                   picture; NaN where the source has no such keypoint
+    pair/flow      (P, 2, h, w) optional: for cells spread evenly over the source's picture (row
+                   first, cell centres), the xy in the target's picture
+    object/row     (M,) rows of the data set's object/*: the split's objects and, since a
+                   regressor must be fitted on something, those of train
+    object/points  (M, L, 2) the L landmarks found in each object's picture
+
+Attributes: method, config, split, dataset (name), dataset_digest, seconds_per_item,
+peak_memory (bytes), environment, created.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from jladkit.errors import JladkitError
+from jladkit.formats.dataset import Dataset
+from jladkit.formats.files import (
+    Field,
+    digest_of_file,
+    opened,
+    read_arrays,
+    read_json_attr,
+    to_json,
+    write_arrays,
+    written_aside,
+)
+
+FORMAT = "jladkit-predictions"
+SCHEMA = 1
+REMEDY = "jladkit predict --data FILE --split test (--method NAME | --checkpoint FILE) --out FILE"
+FIELDS = {
+    "pair/row": Field("i", ("P",), optional=True),
+    "pair/points": Field("f", ("P", "K", 2), optional=True),
+    "pair/flow": Field("f", ("P", 2, "h", "w"), optional=True),
+    "object/row": Field("i", ("M",), optional=True),
+    "object/points": Field("f", ("M", "L", 2), optional=True),
+}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The contents of a predictions.h5; the module's table gives shapes and frames."""
+
+    method: str
+    config: Mapping[str, Any]
+    split: str
+    dataset: str
+    dataset_digest: str
+    environment: Mapping[str, Any]
+    created: str
+    pair_row: np.ndarray | None = None
+    pair_points: np.ndarray | None = None
+    pair_flow: np.ndarray | None = None
+    object_row: np.ndarray | None = None
+    object_points: np.ndarray | None = None
+    seconds_per_item: Mapping[str, float] = field(default_factory=dict)
+    peak_memory: int = 0
+
+
+def write_predictions(path: Path, predictions: Predictions, *, overwrite: bool = True) -> None:
+    """Write a whole predictions.h5, or nothing."""
+    parts = {
+        "pair/row": predictions.pair_row,
+        "pair/points": predictions.pair_points,
+        "pair/flow": predictions.pair_flow,
+        "object/row": predictions.object_row,
+        "object/points": predictions.object_points,
+    }
+    with written_aside(path, overwrite=overwrite) as aside, h5py.File(aside, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["schema"] = SCHEMA
+        for name in ("method", "split", "dataset", "dataset_digest", "created", "peak_memory"):
+            file.attrs[name] = getattr(predictions, name)
+        for name in ("config", "environment", "seconds_per_item"):
+            file.attrs[name] = to_json(dict(getattr(predictions, name)))
+        write_arrays(file, {name: part for name, part in parts.items() if part is not None})
+
+
+def open_predictions(path: Path) -> Predictions:
+    """Read a predictions.h5 and check every field of it.
+
+    Raises:
+        JladkitError: the file is missing, of another format or schema, or a field is off.
+    """
+    with opened(path, FORMAT, SCHEMA, REMEDY) as file:
+        arrays = read_arrays(file, FIELDS)
+        words = {}
+        for name in ("method", "split", "dataset", "dataset_digest", "created"):
+            if name not in file.attrs:
+                raise JladkitError(f"{path}: the attribute {name} is missing. Run: {REMEDY}")
+            words[name] = str(file.attrs[name])
+        return Predictions(
+            **words,
+            config=read_json_attr(file, "config"),
+            environment=read_json_attr(file, "environment"),
+            seconds_per_item=read_json_attr(file, "seconds_per_item"),
+            peak_memory=int(file.attrs.get("peak_memory", 0)),
+            **{name.replace("/", "_"): array for name, array in arrays.items()},
+        )
+
+
+def check_belongs(path: Path, predictions: Predictions, data: Dataset, split: str) -> None:
+    """Raise JladkitError unless `predictions` were made from `data` and for `split`."""
+    if predictions.dataset_digest != data.digest:
+        raise JladkitError(
+            f"{path} was made from {predictions.dataset} with digest "
+            f"{predictions.dataset_digest[:12]}, but {data.path} has {data.digest[:12]}. "
+            "Predict anew, or give the data set it was made from."
+        )
+    if predictions.split != split:
+        raise JladkitError(f"{path} is about the split {predictions.split}, not {split}.")
+    for rows, limit, what in (
+        (predictions.pair_row, len(data.pair_source), "pair"),
+        (predictions.object_row, len(data.object_category), "object"),
+    ):
+        if rows is not None and rows.size and not (rows.min() >= 0 and rows.max() < limit):
+            raise JladkitError(f"{path}: {what}/row names rows that {data.path} does not have.")
+
+
+def read_csv(path: Path, data: Dataset, split: str, frame: str = "crop") -> Predictions:
+    """Someone else's transferred keypoints, from a CSV with the columns pair,keypoint,x,y.
+
+    Args:
+        path: the CSV file. `pair` counts the pairs of `split` from 0 in file order, `keypoint`
+            the keypoints of the pair's source object from 0, as in object/keypoints.
+        data: the data set the pairs come from.
+        split: train, val or test.
+        frame: what x and y are pixels of: "crop", the target's picture in dataset.h5, or
+            "source", the original file that it was cropped from.
+
+    Raises:
+        JladkitError: a column is missing, a value is not a number, a pair or keypoint does not
+            exist or comes twice; the text names the line.
+    """
+    rows = data.pairs(split)
+    source, target = data.pair_source[rows], data.pair_target[rows]
+    points = np.full((len(rows), *data.object_keypoints.shape[1:]), np.nan)
+    annotated = np.isfinite(data.object_keypoints[source]).all(axis=-1)
+    for line, record in csv_records(path):
+        try:
+            pair, keypoint = int(record["pair"]), int(record["keypoint"])
+            xy = np.array([float(record["x"]), float(record["y"])])
+        except (ValueError, TypeError) as error:
+            raise JladkitError(f"{path}, line {line}: {record} is not four numbers.") from error
+        if not (0 <= pair < len(rows) and 0 <= keypoint < points.shape[1]):
+            raise JladkitError(
+                f"{path}, line {line}: pair must be 0..{len(rows) - 1} and keypoint "
+                f"0..{points.shape[1] - 1}, but they are {pair} and {keypoint}."
+            )
+        if not annotated[pair, keypoint]:
+            raise JladkitError(
+                f"{path}, line {line}: the source of pair {pair} has no keypoint {keypoint}."
+            )
+        if np.isfinite(points[pair, keypoint]).any():
+            raise JladkitError(
+                f"{path}, line {line}: pair {pair}, keypoint {keypoint} stands twice."
+            )
+        points[pair, keypoint] = xy if frame == "crop" else to_crop(data, int(target[pair]), xy)
+    return Predictions(
+        method=path.stem,
+        config={"csv": path.name, "csv_sha256": digest_of_file(path), "frame": frame},
+        split=split,
+        dataset=data.name,
+        dataset_digest=data.digest,
+        environment={},
+        created="",
+        pair_row=rows,
+        pair_points=points,
+    )
+
+
+def csv_records(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """(line number, record) of a CSV that must have the columns pair,keypoint,x,y."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            records = [(reader.line_num, record) for record in reader]
+            columns = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise JladkitError(f"{path} cannot be read as CSV: {error}.") from error
+    missing = [name for name in ("pair", "keypoint", "x", "y") if name not in columns]
+    if missing:
+        raise JladkitError(f"{path} must have the columns pair,keypoint,x,y; {missing} missing.")
+    return records
+
+
+def to_crop(data: Dataset, row: int, xy: np.ndarray) -> np.ndarray:
+    """xy (..., 2) in pixels of an object's source file, as xy of its stored picture."""
+    matrix = data.object_to_source[row]
+    return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T

@@ -1,0 +1,63 @@
+"""What a method must offer. Whatever has these members is a method; no base class is needed.
+
+A method is a class. `jladkit.registry` finds it by name and calls one of its makers:
+
+    prepare(data, device)                 -> an instance that needs no training (floors, zero-shot)
+    load(checkpoint, device)              -> an instance from what `train` left
+    train(data, recipe, out, ...)         -> trains and writes a checkpoint (jladkit.training)
+
+An instance is a Matcher, a LandmarkDetector, or both. Images are float RGB in [0, 1], squashed
+to `size` x `size`; points are xy in pixels of those, (0, 0) the centre of the top left pixel.
+Whoever calls resizes pictures and carries points there and back (jladkit.training.prediction).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class Matcher(Protocol):
+    """Carries points of a source image over to a target image of the same category."""
+
+    name: str
+    size: int
+    config: dict[str, Any]
+
+    def transfer(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> Tensor:
+        """Where `points` of `source` lie in `target`.
+
+        Args:
+            source: (B, 3, size, size) RGB in [0, 1].
+            target: (B, 3, size, size), paired with source by index.
+            points: (B, N, 2) xy in pixels of source; NaN rows are allowed and stay NaN.
+            category: B names; the pair's category, the one thing known beside the images.
+
+        Returns:
+            (B, N, 2) xy in pixels of target; may lie outside it.
+        """
+        ...
+
+
+@runtime_checkable
+class LandmarkDetector(Protocol):
+    """Finds the same K points on every object of a category."""
+
+    name: str
+    size: int
+    config: dict[str, Any]
+
+    def detect(self, images: Tensor, category: Sequence[str]) -> Tensor:
+        """The landmarks of each image.
+
+        Args:
+            images: (B, 3, size, size) RGB in [0, 1].
+            category: B names of the objects' categories.
+
+        Returns:
+            (B, K, 2) xy in pixels of the image, in the same order for every image.
+        """
+        ...

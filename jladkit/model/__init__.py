@@ -1,0 +1,1 @@
+"""Torch networks, losses and geometry: tensors in, tensors out; no files, no printing."""

@@ -1,0 +1,63 @@
+"""Everything that has a name, as "module:object", so that nothing is imported before it is used.
+
+To add a builder, a method, a metric or a protocol: write its file, add its line here. Other
+packages add theirs as entry points of the groups `jladkit.sources`, `jladkit.methods` and
+`jladkit.metrics`; on the command line a method may also be given as "module:Class".
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from jladkit.errors import UsageError
+
+SOURCES = {
+    "coco": "jladkit.builders.coco:command",
+    "pascal3d": "jladkit.builders.pascal3d:command",
+    "pf-pascal": "jladkit.builders.pf_pascal:command",
+    "synthetic": "jladkit.builders.synthetic:command",
+}
+
+METHODS = {
+    "identity": "jladkit.baselines.floors:Identity",
+    "joint": "jladkit.training.joint:Joint",
+    "mean-shape": "jladkit.baselines.floors:MeanShape",
+    "nearest": "jladkit.baselines.nearest:Nearest",
+}
+
+METRICS = {
+    "iod": "jladkit.evaluators.iod:evaluate",
+    "pck": "jladkit.evaluators.pck:evaluate",
+}
+
+TABLES: dict[str, Mapping[str, str]] = {
+    "source": SOURCES,
+    "method": METHODS,
+    "metric": METRICS,
+}
+
+
+def names(kind: str) -> dict[str, str]:
+    """Name to "module:object" for a `kind` of "source", "method" or "metric", in order of name.
+
+    The built-in entries, and those that installed packages add through entry points.
+    """
+    added = {point.name: point.value for point in entry_points(group=f"jladkit.{kind}s")}
+    return dict(sorted({**added, **TABLES[kind]}.items()))
+
+
+def load(kind: str, name: str) -> Any:
+    """Import what stands under `name`, or what `name` spells as "module:object".
+
+    Raises:
+        UsageError: nothing has that name; the text names the nearest one.
+    """
+    known = names(kind)
+    if name not in known and ":" not in name:
+        near = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+    module, _, attribute = known.get(name, name).partition(":")
+    return getattr(import_module(module), attribute)
