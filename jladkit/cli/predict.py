@@ -1,0 +1,42 @@
+"""jladkit predict"""
+
+from pathlib import Path
+
+import click
+
+from jladkit.formats.dataset import SPLITS, open_dataset
+from jladkit.formats.predictions import write_predictions
+
+
+@click.command("predict")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="A dataset.h5.")
+@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
+@click.option("--method", help="Name of a method that needs no training, or module:Class.")
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="model.safetensors of a training."
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The predictions.h5 to write."
+)
+@click.option("--overwrite", is_flag=True, help="Replace --out if it exists.")
+@click.option("--device", default="cpu", show_default=True, help="Torch device.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def command(
+    data: Path,
+    split: str,
+    method: str | None,
+    checkpoint: Path | None,
+    out: Path,
+    overwrite: bool,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Run a method over a split and store everything it says, for scores and pictures later."""
+    from jladkit.training.prediction import predict
+
+    dataset = open_dataset(data)
+    found = predict(
+        dataset, split, method=method, checkpoint=checkpoint, device=device, progress=not quiet
+    )
+    write_predictions(out, found, overwrite=overwrite)
+    click.echo(f"Wrote {out}", err=True)

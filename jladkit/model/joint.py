@@ -1,0 +1,212 @@
+"""The joint network: features, alignment, uncertainty and landmarks (the paper's Section 3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jladkit.errors import UsageError
+from jladkit.model.backbones import Backbone
+from jladkit.model.correlation import (
+    local_correlation,
+    local_similarity,
+    window_inside,
+    window_offsets,
+)
+from jladkit.model.geometry import cell_grid
+
+FIELDS = ("window", "regress")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the network looks like. The paper leaves most of it open; METHOD choices are named.
+
+    Attributes:
+        backbone, layers, weights: see jladkit.model.backbones.Backbone.
+        size: side of the square that images are squashed to, in pixels.
+        radius: r of the search window, in cells.
+        field: "window" adds logits to the correlation and takes the expected offset, plus a
+            residual; "regress" lets the encoder-decoder give the displacement itself.
+        temperature: factor on the correlation before that softmax.
+        landmarks: K.
+        per_category: a set of landmark maps for each category, else one for all.
+        uncertainty: predict log σ; False is the paper's wo/UM.
+        self_similarity: the landmark net sees it; False is the paper's wo/SS.
+        width: channels of the widest layers.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    layers: list[str] = field(default_factory=lambda: ["blocks.4", "blocks.5"])
+    weights: str = ""
+    size: int = 256
+    radius: int = 5
+    field: str = "window"
+    temperature: float = 50.0
+    landmarks: int = 10
+    per_category: bool = True
+    uncertainty: bool = True
+    self_similarity: bool = True
+    width: int = 128
+
+    def __post_init__(self) -> None:
+        if self.field not in FIELDS:
+            raise UsageError(f"model.field must be one of {', '.join(FIELDS)}, not {self.field!r}.")
+        for name in ("size", "radius", "landmarks", "width"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
+
+
+def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, group normalisation (batches are small), ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(8, outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer with zero weights, so that a net begins as if it were not there."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class AlignmentNet(nn.Module):
+    """W_A: encoder-decoder from the similarity volume (B, (2r+1)², H, W) to a field (B, 2, H, W).
+
+    The last layer starts at zero: the "window" form begins as the soft-argmax of the correlation,
+    the "regress" form as the identity.
+    """
+
+    def __init__(self, radius: int, width: int, form: str, temperature: float) -> None:
+        super().__init__()
+        volume = (2 * radius + 1) ** 2
+        self.radius, self.form, self.temperature = radius, form, temperature
+        self.first = nn.Sequential(block(volume, width), block(width, width))
+        self.down1 = nn.Sequential(block(width, width, 2), block(width, width))
+        self.down2 = nn.Sequential(block(width, width, 2), block(width, width))
+        self.up1 = block(2 * width, width)
+        self.up2 = block(2 * width, width)
+        self.last = zeroed(nn.Conv2d(width, 2 + (volume if form == "window" else 0), 1))
+
+    def forward(self, similarity: Tensor, correlation: Tensor) -> Tensor:
+        """Args: `local_similarity` and `local_correlation` of the same pair. Returns the field, xy
+        in cells of target."""
+        fine = self.first(similarity)
+        middle = self.down1(fine)
+        coarse = self.down2(middle)
+        middle = self.up1(torch.cat([middle, F.interpolate(coarse, middle.shape[-2:])], dim=1))
+        out = self.last(self.up2(torch.cat([fine, F.interpolate(middle, fine.shape[-2:])], dim=1)))
+        height, width = out.shape[-2:]
+        shift = out[:, :2] * self.radius
+        if self.form == "window":
+            shift = shift + self.expected_offset(correlation, out[:, 2:])
+        return cell_grid(height, width, out.device) + shift
+
+    def expected_offset(self, correlation: Tensor, logits: Tensor) -> Tensor:
+        """(B, 2, H, W): mean offset under softmax(temperature * correlation + logits); cells off
+        the map have no share."""
+        height, width = correlation.shape[-2:]
+        inside = window_inside(height, width, self.radius, correlation.device)
+        scores = (self.temperature * correlation + logits).masked_fill(~inside, float("-inf"))
+        offsets = window_offsets(self.radius, correlation.device)
+        return torch.einsum("bnhw,nc->bchw", scores.softmax(dim=1), offsets)
+
+
+class UncertaintyNet(nn.Module):
+    """W_C: convolutions from the similarity volume to log σ (B, H, W); starts at zero."""
+
+    def __init__(self, radius: int, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            block((2 * radius + 1) ** 2, width // 2),
+            block(width // 2, width // 2),
+            zeroed(nn.Conv2d(width // 2, 1, 1)),
+        )
+
+    def forward(self, similarity: Tensor) -> Tensor:
+        return self.body(similarity)[:, 0]
+
+
+class LandmarkNet(nn.Module):
+    """W_D: decoder from features and self-similarity to K+1 probability maps at twice the grid.
+
+    With several sets of maps (one a category), each image reads its own; the trunk is shared.
+    """
+
+    def __init__(self, channels: int, width: int, landmarks: int, sets: int) -> None:
+        super().__init__()
+        self.landmarks, self.sets = landmarks, sets
+        self.trunk = nn.Sequential(block(channels, width), block(width, width))
+        self.fine = block(width, width // 2)
+        self.last = nn.Conv2d(width // 2, sets * (landmarks + 1), 1)
+
+    def forward(self, volume: Tensor, which: Tensor) -> Tensor:
+        """(4): softmax over K+1 channels at every pixel; the background comes last.
+
+        Args:
+            volume: (B, channels, H, W).
+            which: (B,) the set of maps that each image reads.
+
+        Returns:
+            (B, K, 2H, 2W) probabilities, the background left out.
+        """
+        trunk = F.interpolate(
+            self.trunk(volume), scale_factor=2, mode="bilinear", align_corners=False
+        )
+        scores = self.last(self.fine(trunk)).unflatten(1, (self.sets, self.landmarks + 1))
+        own = scores[torch.arange(len(which), device=which.device), which]
+        return own.softmax(dim=1)[:, : self.landmarks]
+
+
+class Alignment(NamedTuple):
+    """What the alignment side says of a pair: field (B, 2, H, W) in cells of target, log σ (B, H, W)."""
+
+    field: Tensor
+    log_sigma: Tensor
+
+
+class JointNet(nn.Module):
+    """All four networks. `categories` name the sets of landmark maps, in order."""
+
+    def __init__(self, config: ModelConfig, categories: Sequence[str]) -> None:
+        super().__init__()
+        self.config, self.categories = config, list(categories)
+        self.features = Backbone(config.backbone, config.layers, config.weights)
+        with torch.no_grad():
+            probe = self.features(torch.zeros(1, 3, config.size, config.size))
+        self.channels, self.cells = probe.shape[1], probe.shape[-1]
+        volume = (2 * config.radius + 1) ** 2 if config.self_similarity else 0
+        self.alignment = AlignmentNet(config.radius, config.width, config.field, config.temperature)
+        self.uncertainty = UncertaintyNet(config.radius, config.width)
+        self.landmarks = LandmarkNet(
+            self.channels + volume,
+            config.width,
+            config.landmarks,
+            len(self.categories) if config.per_category else 1,
+        )
+
+    def align(self, source: Tensor, target: Tensor) -> Alignment:
+        """Field and log σ from source to target. Args: (B, C, H, W) features of each."""
+        correlation = local_correlation(source, target, self.config.radius)
+        similarity = F.normalize(correlation, dim=1, eps=1e-6)  # (3)
+        found = self.alignment(similarity, correlation)
+        if not self.config.uncertainty:
+            return Alignment(found, torch.zeros_like(found[:, 0]))
+        return Alignment(found, self.uncertainty(similarity))
+
+    def landmark_maps(self, features: Tensor, which: Tensor) -> Tensor:
+        """(B, K, 2H, 2W) probability maps. Args: (B, C, H, W) features; (B,) rows of categories."""
+        # Unit vectors over hundreds of channels have entries near 0.05; bring them near 1.
+        scaled = features * features.shape[1] ** 0.5
+        if self.config.self_similarity:
+            own = local_similarity(features, features, self.config.radius)
+            scaled = torch.cat([scaled, own * own.shape[1] ** 0.5], dim=1)
+        sets = which if self.config.per_category else torch.zeros_like(which)
+        return self.landmarks(scaled, sets)

@@ -1,0 +1,71 @@
+"""Checkpoints: safetensors with JSON beside the tensors; nothing in them can run.
+
+model.safetensors is what `predict` and `evaluate` take. state.safetensors is what `--resume`
+takes: the same and the optimiser's moments.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from jladkit.errors import JladkitError
+from jladkit.formats.files import to_json, written_aside
+
+FORMAT = "jladkit-checkpoint"
+SCHEMA = 1
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], label: Mapping[str, Any]) -> None:
+    """Write tensors and their label (method, config, data set, step, scores), or nothing."""
+    metadata = {"format": FORMAT, "schema": str(SCHEMA), "label": to_json(dict(label))}
+    with written_aside(path) as aside:
+        save_file({k: v.detach().contiguous() for k, v in tensors.items()}, aside, metadata)
+
+
+def read_label(path: Path) -> dict[str, Any]:
+    """The label of a checkpoint, without its tensors.
+
+    Raises:
+        JladkitError: no such file, or it is no checkpoint of ours.
+    """
+    if not path.is_file():
+        raise JladkitError(f"There is no checkpoint {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        label = json.loads(metadata["label"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise JladkitError(
+            f"{path} is not a jladkit checkpoint; `jladkit train` writes model.safetensors."
+        ) from error
+    if metadata.get("format") != FORMAT or metadata.get("schema") != str(SCHEMA):
+        raise JladkitError(
+            f"{path} has format {metadata.get('format')} {metadata.get('schema')}, "
+            f"this jladkit reads {FORMAT} {SCHEMA}. Train again with this version."
+        )
+    return label
+
+
+def read_checkpoint(
+    path: Path, method: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (on the CPU) and label of a checkpoint.
+
+    Raises:
+        JladkitError: it is no checkpoint of ours, or of another method than `method`.
+    """
+    label = read_label(path)
+    if method is not None and label.get("method") != method:
+        raise JladkitError(
+            f"{path} is a checkpoint of the method {label.get('method')!r}, not of {method!r}."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, label  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise JladkitError(f"{path} is damaged: {error}.") from error

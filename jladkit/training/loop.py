@@ -1,0 +1,238 @@
+"""One training loop for every method: phases, log, checkpoints, resume, best weights.
+
+A run is a list of phases; step t of the whole run draws everything random from (seed, t), so a
+run that was stopped goes on exactly as if it had not been.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.files import to_json
+from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
+
+MODEL, STATE, LOG = "model.safetensors", "state.safetensors", "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`steps` updates of one set of parameters at one learning rate."""
+
+    name: str
+    steps: int
+    learning_rate: float
+
+
+class Trainee(Protocol):
+    """What the loop needs of a method.
+
+    `label` goes into the checkpoint. `loss` returns the terms of a step's loss, the sum to
+    minimise under "total". `validate` returns scores, "score" the one to maximise.
+    """
+
+    net: nn.Module
+    label: Mapping[str, Any]
+
+    def phases(self) -> list[Phase]: ...
+    def parameters(self, phase: Phase) -> Iterable[tuple[str, nn.Parameter]]: ...
+    def loss(self, phase: Phase, generator: np.random.Generator) -> dict[str, Tensor]: ...
+    def validate(self) -> dict[str, float]: ...
+
+
+@dataclass
+class Progress:
+    """Where a run stands: steps done, best score so far, steps of the current phase done."""
+
+    step: int = 0
+    best: float = -math.inf
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    trainee: Trainee,
+    out: Path,
+    *,
+    seed: int,
+    validate_every: int,
+    resume: bool = False,
+    progress: bool = True,
+    checkpoint_seconds: float = 60,
+    stop_after: int | None = None,
+) -> Path:
+    """Train to the end and return the path of the best weights.
+
+    Args:
+        out: folder for model.safetensors, state.safetensors and log.jsonl.
+        seed: of every step's randomness.
+        validate_every: steps; a phase's end is always validated.
+        resume: go on from state.safetensors.
+        checkpoint_seconds: how long between checkpoints; one is written at every validation too.
+        stop_after: leave after this many steps of the whole run (for tests of resuming).
+
+    Raises:
+        UsageError: `out` holds a run already and `resume` is False.
+        JladkitError: nothing to resume, the run had other settings, or the loss is not finite.
+    """
+    state = out / STATE
+    if not resume and (state.exists() or (out / MODEL).exists()):
+        raise UsageError(f"{out} holds a run already. Give --resume, or another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    at = Progress()
+    moments: dict[str, Tensor] = {}
+    if resume:
+        at, moments = restore(trainee, state)
+        truncate_log(out / LOG, at.step)
+    phases = trainee.phases()
+    total = sum(phase.steps for phase in phases)
+    saved = time.monotonic()
+    with (
+        (out / LOG).open("a", encoding="utf-8") as log,
+        tqdm(total=total, initial=at.step, unit="step", disable=not progress) as bar,
+    ):
+        start = 0
+        for phase in phases:
+            end = start + phase.steps
+            if at.step >= end:
+                start = end
+                continue
+            named = dict(trainee.parameters(phase))
+            freeze_all_but(trainee.net, named)
+            optimiser = torch.optim.Adam(named.values(), lr=phase.learning_rate)
+            load_moments(optimiser, named, moments if at.step > start else {})
+            bar.set_description(phase.name)
+            while at.step < end:
+                terms = one_step(trainee, phase, optimiser, named, seed, at.step)
+                at.step += 1
+                bar.update()
+                record: dict[str, Any] = {"step": at.step, "phase": phase.name, **terms}
+                due = at.step % validate_every == 0 or at.step == end
+                if due:
+                    record["validation"] = validate(trainee, at, out)
+                    bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
+                log.write(to_json(record) + "\n")
+                if due or time.monotonic() - saved > checkpoint_seconds or at.step == stop_after:
+                    log.flush()
+                    save_state(trainee, state, at, optimiser, named)
+                    saved = time.monotonic()
+                if at.step == stop_after:
+                    return out / MODEL
+            start = end
+    return out / MODEL
+
+
+def one_step(
+    trainee: Trainee,
+    phase: Phase,
+    optimiser: torch.optim.Optimizer,
+    named: Mapping[str, nn.Parameter],
+    seed: int,
+    step: int,
+) -> dict[str, float]:
+    """Draw, differentiate, update; the loss's terms as numbers."""
+    trainee.net.train()
+    terms = trainee.loss(phase, np.random.default_rng([seed, step]))
+    optimiser.zero_grad(set_to_none=True)
+    terms["total"].backward()
+    norm = nn.utils.clip_grad_norm_(list(named.values()), 10.0)
+    values = {name: float(term.detach()) for name, term in terms.items()}
+    if not (math.isfinite(values["total"]) and math.isfinite(float(norm))):
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        raise JladkitError(
+            f"The loss is not finite at step {step + 1}, phase {phase.name} "
+            f"({', '.join(bad) or 'its gradient'}). Lower the learning rate; the last checkpoint "
+            "is kept and --resume goes on from it."
+        )
+    optimiser.step()
+    return values
+
+
+def validate(trainee: Trainee, at: Progress, out: Path) -> dict[str, float]:
+    """Score the weights; keep them when they are the best so far."""
+    trainee.net.eval()
+    with torch.inference_mode():
+        at.scores = trainee.validate()
+    if at.scores["score"] > at.best:
+        at.best = at.scores["score"]
+        label = {**trainee.label, "step": at.step, "validation": at.scores}
+        write_checkpoint(out / MODEL, trainee.net.state_dict(), label)
+    return at.scores
+
+
+def freeze_all_but(net: nn.Module, named: Mapping[str, nn.Parameter]) -> None:
+    """Gradients for `named` parameters only."""
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(name in named)
+
+
+def save_state(
+    trainee: Trainee,
+    path: Path,
+    at: Progress,
+    optimiser: torch.optim.Optimizer,
+    named: Mapping[str, nn.Parameter],
+) -> None:
+    """Everything that going on needs: weights, Adam's moments, where we stand."""
+    tensors = {f"net/{name}": value for name, value in trainee.net.state_dict().items()}
+    for name, parameter in named.items():
+        for key, value in optimiser.state[parameter].items():
+            tensors[f"adam/{name}/{key}"] = value
+    best = None if at.best == -math.inf else at.best
+    label = {**trainee.label, "progress": {"step": at.step, "best": best, "scores": at.scores}}
+    write_checkpoint(path, tensors, label)
+
+
+def restore(trainee: Trainee, path: Path) -> tuple[Progress, dict[str, Tensor]]:
+    """Put weights back; return where the run stood and Adam's moments.
+
+    Raises:
+        JladkitError: there is nothing to resume, or the run had another config or data set.
+    """
+    tensors, label = read_checkpoint(path, trainee.label["method"])
+    for key in ("config", "dataset_digest"):
+        if label[key] != json.loads(to_json(trainee.label[key])):
+            raise JladkitError(
+                f"{path} was made with another {key.replace('_', ' ')}. Resume with the same "
+                "--data, --recipe and --set, or start anew in another --out."
+            )
+    net = {k.removeprefix("net/"): v for k, v in tensors.items() if k.startswith("net/")}
+    trainee.net.load_state_dict(net)
+    at = label["progress"]
+    best = -math.inf if at["best"] is None else at["best"]
+    return Progress(at["step"], best, at["scores"]), tensors
+
+
+def load_moments(
+    optimiser: torch.optim.Optimizer,
+    named: Mapping[str, nn.Parameter],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Adam's moments as save_state left them; none where the phase had not begun."""
+    for name, parameter in named.items():
+        prefix = f"adam/{name}/"
+        found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        if found:
+            optimiser.state[parameter] = found
+
+
+def truncate_log(path: Path, step: int) -> None:
+    """Drop the lines of steps after `step`, and a last line that was cut off."""
+    if not path.exists():
+        return
+    keep: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                keep.append(line + "\n")
+        except (ValueError, KeyError):
+            continue
+    path.write_text("".join(keep), encoding="utf-8")

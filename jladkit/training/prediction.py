@@ -1,0 +1,150 @@
+"""Running a method over a split: what `jladkit predict` and `jladkit evaluate` call."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from jladkit import registry
+from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.dataset import Dataset
+from jladkit.formats.predictions import Predictions
+from jladkit.methods import LandmarkDetector, Matcher
+from jladkit.training.checkpoint import read_label
+from jladkit.training.environment import environment, now, peak_memory
+from jladkit.training.loading import batch_of, batches, from_square
+from jladkit.training.validation import transfer_pairs
+
+BATCH = 16
+
+
+def device_named(name: str) -> torch.device:
+    """A torch device by name.
+
+    Raises:
+        UsageError: torch does not know it, or it is not there.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"--device {name} cannot be used here: {error}") from error
+    return device
+
+
+def load_method(
+    data: Dataset, method: str | None, checkpoint: Path | None, device: torch.device
+) -> Any:
+    """An instance of a method: from its checkpoint, or by name when it needs no training.
+
+    Raises:
+        UsageError: neither or both are given, or the method must be trained first.
+    """
+    if (method is None) == (checkpoint is None):
+        raise UsageError("Give either --method or --checkpoint.")
+    if checkpoint is not None:
+        name = read_label(checkpoint).get("method", "")
+        return registry.load("method", str(name)).load(checkpoint, device)
+    cls = registry.load("method", str(method))
+    if not hasattr(cls, "prepare"):
+        raise UsageError(
+            f"The method {method} must be trained: jladkit train --method {method}, then give "
+            "--checkpoint."
+        )
+    return cls.prepare(data, device)
+
+
+def predict(
+    data: Dataset,
+    split: str,
+    *,
+    method: str | None = None,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Predictions:
+    """Everything a method says about a split: its pairs if it matches, its objects if it detects.
+
+    Landmarks come for the objects of train too, since a regressor has to be fitted on them.
+
+    Raises:
+        JladkitError: the split has neither pairs nor objects that the method can work on.
+    """
+    where = device_named(device)
+    instance = load_method(data, method, checkpoint, where)
+    pairs = data.pairs(split)
+    objects = np.union1d(data.objects("train"), data.objects(split))
+    parts: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    with torch.inference_mode():
+        if isinstance(instance, Matcher) and len(pairs):
+            begin = time.perf_counter()
+            parts["pair_row"] = pairs
+            parts["pair_points"] = matched(instance, data, pairs, where, progress)
+            seconds["pair"] = (time.perf_counter() - begin) / len(pairs)
+        if isinstance(instance, LandmarkDetector) and len(objects):
+            begin = time.perf_counter()
+            parts["object_row"] = objects
+            parts["object_points"] = detected(instance, data, objects, where, progress)
+            seconds["object"] = (time.perf_counter() - begin) / len(objects)
+    if not parts:
+        raise JladkitError(f"{data.path} has nothing in its {split} split for {instance.name}.")
+    return Predictions(
+        method=instance.name,
+        config=instance.config,
+        split=split,
+        dataset=data.name,
+        dataset_digest=data.digest,
+        environment=environment(device),
+        created=now(),
+        seconds_per_item=seconds,
+        peak_memory=peak_memory(),
+        **parts,
+    )
+
+
+def names(data: Dataset, codes: NDArray[np.int32]) -> list[str]:
+    """Category names of rows of category/*."""
+    known = data.categories
+    return [known[code] for code in codes]
+
+
+def matched(
+    matcher: Matcher, data: Dataset, pairs: NDArray[np.int64], device: torch.device, progress: bool
+) -> NDArray[np.float64]:
+    """(P, K, 2) transferred keypoints, in pixels of the targets' stored pictures."""
+    with tqdm(total=len(pairs), desc="pairs", unit="pair", disable=not progress) as bar:
+
+        def carry(part: NDArray[np.int64], points: Tensor) -> Tensor:
+            source = batch_of(data, data.pair_source[part], matcher.size).to(device)
+            target = batch_of(data, data.pair_target[part], matcher.size).to(device)
+            category = names(data, data.pair_category[part])
+            bar.update(len(part))
+            return matcher.transfer(source, target, points.to(device), category)
+
+        return transfer_pairs(data, pairs, matcher.size, carry, BATCH)
+
+
+def detected(
+    detector: LandmarkDetector,
+    data: Dataset,
+    objects: NDArray[np.int64],
+    device: torch.device,
+    progress: bool,
+) -> NDArray[np.float64]:
+    """(M, L, 2) landmarks, in pixels of the stored pictures."""
+    found: list[NDArray[np.float64]] = []
+    with tqdm(total=len(objects), desc="objects", unit="image", disable=not progress) as bar:
+        for part in batches(objects, BATCH):
+            images = batch_of(data, part, detector.size).to(device)
+            points = detector.detect(images, names(data, data.object_category[part]))
+            found.append(
+                from_square(points.double().cpu().numpy(), data.object_size[part], detector.size)
+            )
+            bar.update(len(part))
+    return np.concatenate(found)

@@ -1,0 +1,110 @@
+"""Recipes: TOML files whose sections fill frozen dataclasses. Defaults < file < --set."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from jladkit.errors import JladkitError, UsageError
+
+Section = TypeVar("Section")
+Table = dict[str, dict[str, Any]]
+
+
+def read_recipe(method: str, recipe: str, settings: Sequence[str] = ()) -> Table:
+    """The sections of a recipe, with `settings` put over them.
+
+    Args:
+        method: whose recipe; "joint" has joint-cpu.toml and joint-paper.toml in the package.
+        recipe: a name such as "cpu", or the path of a TOML file.
+        settings: "section.key=value", the value in TOML ("train.batch=8", "model.weights='x'");
+            a value that is no TOML is taken as text.
+
+    Raises:
+        UsageError: no such recipe, or a setting without a section or a value.
+        JladkitError: the file is not TOML.
+    """
+    table = parse(*recipe_text(method, recipe))
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        section, dot, key = path.strip().partition(".")
+        if not (equals and dot and section and key):
+            raise UsageError(f"--set must be section.key=value, not {setting!r}.")
+        table.setdefault(section, {})[key] = toml_value(value.strip())
+    return table
+
+
+def recipe_text(method: str, recipe: str) -> tuple[str, str]:
+    """(where from, text) of a recipe given by name or path."""
+    if recipe.endswith(".toml"):
+        try:
+            return recipe, Path(recipe).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"The recipe {recipe} cannot be read: {error}.") from error
+    folder = resources.files("jladkit.recipes")
+    file = folder / f"{method}-{recipe}.toml"
+    if not file.is_file():
+        known = [f.name for f in folder.iterdir() if f.name.startswith(f"{method}-")]
+        named = ", ".join(sorted(n.removeprefix(f"{method}-").removesuffix(".toml") for n in known))
+        raise UsageError(
+            f"The method {method} has no recipe {recipe!r}. It has: {named or 'none'}; "
+            "or give the path of a .toml file."
+        )
+    return file.name, file.read_text(encoding="utf-8")
+
+
+def parse(where: str, text: str) -> Table:
+    """Sections of a TOML text; nothing may stand outside a section."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise JladkitError(f"{where} is not TOML: {error}.") from error
+    loose = [key for key, value in table.items() if not isinstance(value, dict)]
+    if loose:
+        raise JladkitError(f"{where}: {', '.join(loose)} must stand in a section, [train] say.")
+    return table
+
+
+def toml_value(text: str) -> Any:
+    """What `text` means in TOML, or the text itself."""
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def fill(sections: Mapping[str, type[Any]], table: Table) -> dict[str, Any]:
+    """One dataclass a section.
+
+    Raises:
+        UsageError: a section or key is unknown, or a value has the wrong type.
+    """
+    unknown = table.keys() - sections.keys()
+    if unknown:
+        raise UsageError(f"Unknown section [{min(unknown)}]. Known: {', '.join(sections)}.")
+    return {name: fill_section(name, cls, table.get(name, {})) for name, cls in sections.items()}
+
+
+def fill_section(name: str, cls: type[Section], values: Mapping[str, Any]) -> Section:
+    """A dataclass from the keys of its section."""
+    hints = get_type_hints(cls)
+    known = [f.name for f in fields(cls)]  # pyright: ignore[reportArgumentType]
+    for key, value in values.items():
+        if key not in known:
+            raise UsageError(f"[{name}] has no key {key!r}. Known: {', '.join(known)}.")
+        wanted = hints[key]
+        plain = getattr(wanted, "__origin__", wanted)
+        is_number = plain is float and type(value) is int
+        if type(value) is not plain and not is_number:
+            raise UsageError(
+                f"{name}.{key} must be {plain.__name__}, but {value!r} is {type(value).__name__}."
+            )
+    numbers = {k: float(v) if hints[k] is float else v for k, v in values.items()}
+    return cls(**numbers)
+
+
+def as_table(config: Mapping[str, Any]) -> Table:
+    """The dataclasses back as plain sections, for files."""
+    return {name: asdict(section) for name, section in config.items()}

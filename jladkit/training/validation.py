@@ -1,0 +1,59 @@
+"""Scores during training, by the same evaluators that score a finished model."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from jladkit import registry
+from jladkit.formats.dataset import Dataset
+from jladkit.formats.predictions import Predictions
+from jladkit.training.loading import batches, from_square, to_square
+
+Carry = Callable[[NDArray[np.int64], Tensor], Tensor]
+
+
+def transfer_pairs(
+    data: Dataset, rows: NDArray[np.int64], size: int, carry: Carry, batch: int = 16
+) -> NDArray[np.float64]:
+    """Every keypoint of every pair's source, carried to its target.
+
+    Args:
+        rows: (P,) rows of pair/*.
+        size: side of the square that `carry` works in.
+        carry: from (B,) pair rows and (B, K, 2) points of the sources' squares, NaN where there
+            is none, to (B, K, 2) points of the targets' squares.
+
+    Returns:
+        (P, K, 2) xy in pixels of the targets' stored pictures.
+    """
+    sizes = data.object_size
+    out = np.full((len(rows), *data.object_keypoints.shape[1:]), np.nan)
+    done = 0
+    for part in batches(rows, batch):
+        source, target = data.pair_source[part], data.pair_target[part]
+        points = to_square(data.object_keypoints[source], sizes[source], size)
+        moved = carry(part, torch.from_numpy(points).float()).double().cpu().numpy()
+        out[done : done + len(part)] = from_square(moved, sizes[target], size)
+        done += len(part)
+    return out
+
+
+def pair_pck(data: Dataset, split: str, size: int, carry: Carry, alpha: float = 0.1) -> float:
+    """PCK under the protocol `jlad`, mean over pairs. See `transfer_pairs` for `carry`."""
+    rows = data.pairs(split)
+    predictions = Predictions(
+        method="validation",
+        config={},
+        split=split,
+        dataset=data.name,
+        dataset_digest=data.digest,
+        environment={},
+        created="",
+        pair_row=rows,
+        pair_points=transfer_pairs(data, rows, size, carry),
+    )
+    result, _ = registry.load("metric", "pck")(data, predictions, "jlad", [alpha])
+    return result.results[0]["value"]

@@ -1,0 +1,54 @@
+"""Known warps: what they reproduce, and that picture and field agree."""
+
+import torch
+
+from jladkit.model.geometry import cell_grid, sample
+from jladkit.model.warps import WarpRange, control_grid, radial, random_warp, spline_weights
+
+STILL = WarpRange(rotation=0, shear=0, scale=0, translation=0, jitter=0)
+
+
+def test_no_range_is_the_identity():
+    warp = random_warp(2, STILL, torch.manual_seed(0))
+    torch.testing.assert_close(
+        warp.field(6, 8), cell_grid(6, 8).expand(2, -1, -1, -1), atol=1e-5, rtol=0
+    )
+
+
+def test_a_spline_moves_its_control_points_exactly():
+    control = control_grid(3)
+    shift = torch.randn(2, 9, 2, generator=torch.manual_seed(0)) * 0.1
+    weights, affine = spline_weights(control, shift)
+    moved = radial(control.expand(2, -1, -1), control) @ weights
+    moved = moved + control @ affine[:, :, :2].transpose(1, 2) + affine[:, None, :, 2]
+    torch.testing.assert_close(moved, shift, atol=1e-5, rtol=0)
+
+
+def test_an_affine_shift_needs_no_spline():
+    control = control_grid(3)
+    weights, _ = spline_weights(control, (0.3 * control + 0.1)[None])
+    assert weights.abs().max() < 1e-5
+
+
+def test_a_warped_picture_is_the_old_one_read_along_the_field():
+    warp = random_warp(1, WarpRange(), torch.manual_seed(3))
+    smooth = cell_grid(40, 40)[None] / 40
+    field = warp.field(40, 40)
+    inside = ((field > 1) & (field < 38)).all(dim=1, keepdim=True).expand_as(field)
+    torch.testing.assert_close(
+        warp.apply(smooth)[inside], sample(smooth, field)[inside], atol=1e-4, rtol=0
+    )
+    torch.testing.assert_close(warp.apply(smooth)[inside] * 40, field[inside], atol=1e-2, rtol=0)
+
+
+def test_points_and_field_agree():
+    warp = random_warp(2, WarpRange(), torch.manual_seed(4))
+    # The centre of a single cell over the picture is (0, 0) in [-1, 1].
+    centre = warp(torch.zeros(2, 1, 2))
+    torch.testing.assert_close(warp.field(1, 1).flatten(1)[:, None], centre / 2, atol=1e-6, rtol=0)
+
+
+def test_the_same_seed_gives_the_same_warp_and_another_seed_another():
+    one, same, other = (random_warp(3, WarpRange(), torch.manual_seed(s)) for s in (1, 1, 2))
+    assert torch.equal(one.affine, same.affine)
+    assert not torch.equal(one.affine, other.affine)

@@ -1,0 +1,170 @@
+"""The joint method trained for a few steps: it learns, resumes exactly, and is refused in words."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from drawn import drawn_dataset
+
+from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.dataset import Dataset, open_dataset
+from jladkit.training import loop
+from jladkit.training.checkpoint import read_checkpoint
+from jladkit.training.joint import SECTIONS, Joint, JointTrainee, margin_for
+from jladkit.training.recipe import fill, read_recipe
+
+CPU = torch.device("cpu")
+TINY = [
+    "model.size=64",
+    "model.layers=['blocks.2']",
+    "model.width=16",
+    "model.landmarks=3",
+    "model.radius=3",
+    "train.batch=4",
+    "train.synthetic_steps=4",
+    "train.rounds=1",
+    "train.align_steps=3",
+    "train.detect_steps=3",
+    "train.validate_every=5",
+]
+
+
+def trainee(data: Dataset, *settings: str) -> JointTrainee:
+    config = fill(SECTIONS, read_recipe("joint", "cpu", [*TINY, *settings]))
+    return JointTrainee(data, config, CPU, progress=False)
+
+
+def run(data: Dataset, out: Path, **options: Any) -> Path:
+    tiny = trainee(data)
+    return loop.train(tiny, out, seed=0, validate_every=5, progress=False, **options)
+
+
+def test_training_writes_weights_state_and_one_log_line_a_step(dots: Dataset, tmp_path: Path):
+    best = Joint.train(dots, "cpu", TINY, tmp_path / "run", device=CPU, progress=False)
+    lines = [json.loads(line) for line in (tmp_path / "run" / loop.LOG).read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 11))
+    assert [line["phase"] for line in lines] == ["synthetic"] * 4 + ["align"] * 3 + ["detect"] * 3
+    assert [line["step"] for line in lines if "validation" in line] == [4, 5, 7, 10]
+    scores = [line["validation"]["score"] for line in lines if "validation" in line]
+    _, label = read_checkpoint(best, "joint")
+    assert label["validation"]["score"] == max(scores)
+    assert label["dataset_digest"] == dots.digest
+
+
+@pytest.mark.parametrize("stop", [2, 4, 6, 9])
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights_and_log(
+    dots: Dataset, tmp_path: Path, stop: int
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(dots, whole)
+    run(dots, parts, stop_after=stop)
+    run(dots, parts, resume=True)
+    assert (whole / loop.LOG).read_text() == (parts / loop.LOG).read_text()
+    for name in (loop.MODEL, loop.STATE):
+        one, other = (read_checkpoint(folder / name)[0] for folder in (whole, parts))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_another_seed_gives_another_run(dots: Dataset):
+    one, same, other = (trainee(dots, f"train.seed={s}").net.state_dict() for s in (1, 1, 2))
+    key = "alignment.first.0.0.weight"
+    assert torch.equal(one[key], same[key])
+    assert not torch.equal(one[key], other[key])
+
+
+def test_each_phase_moves_its_own_networks_only(dots: Dataset):
+    tiny = trainee(dots)
+    names = {p.name: {n.split(".")[0] for n, _ in tiny.parameters(p)} for p in tiny.phases()}
+    assert names == {
+        "synthetic": {"alignment", "landmarks"},
+        "align": {"alignment", "uncertainty"},
+        "detect": {"landmarks"},
+    }
+
+
+def test_a_trained_backbone_joins_both_real_phases_from_the_named_layer_on(dots: Dataset):
+    tiny = trainee(dots, "train.backbone_from=blocks.2")
+    for phase in tiny.phases():
+        moved = [n for n, _ in tiny.parameters(phase) if n.startswith("features.")]
+        assert bool(moved) == (phase.name != "synthetic")
+        assert all(n.startswith("features.body.blocks.2") for n in moved)
+    pairs = np.arange(4)
+    loss = tiny.real_loss("align", pairs)["total"]
+    loss.backward()
+    gradients = [p.grad for n, p in tiny.net.named_parameters() if "blocks.2" in n]
+    assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
+@pytest.mark.parametrize("form", ["printed", "normalised"])
+def test_the_joint_term_teaches_both_sides(dots: Dataset, form: str):
+    tiny = trainee(dots, f"loss.joint={form}", "loss.align=[0, 0, 1]", "loss.detect=[0, 0, 1]")
+    for phase, part in (("align", "alignment"), ("detect", "landmarks")):
+        tiny.net.zero_grad()
+        tiny.real_loss(phase, np.arange(4))["total"].backward()
+        moved = {n.split(".")[0] for n, p in tiny.net.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}  # fmt: skip
+        assert part in moved
+
+
+def test_synthetic_training_brings_the_field_nearer_to_the_known_warp(dots: Dataset):
+    tiny = trainee(dots, "model.field=regress")
+    rates = torch.optim.Adam(tiny.net.alignment.parameters(), lr=3e-3)  # pyright: ignore
+    errors = []
+    for step in range(40):
+        loss = tiny.synthetic_loss(np.random.default_rng(step % 2))["anchors"]
+        rates.zero_grad()
+        loss.backward()
+        rates.step()
+        errors.append(float(loss.detach()))
+    assert errors[-1] < 0.5 * errors[0]
+
+
+def test_a_run_that_exists_is_not_overwritten_and_another_config_not_resumed(
+    dots: Dataset, tmp_path: Path
+):
+    run(dots, tmp_path / "run", stop_after=2)
+    with pytest.raises(UsageError, match="holds a run already"):
+        run(dots, tmp_path / "run")
+    with pytest.raises(JladkitError, match="made with another config"):
+        Joint.train(dots, "cpu", [*TINY, "train.seed=5"], tmp_path / "run", device=CPU, resume=True)
+    other = open_dataset(drawn_dataset(tmp_path / "other.h5", seed=1))
+    with pytest.raises(JladkitError, match="made with another dataset digest"):
+        Joint.train(other, "cpu", TINY, tmp_path / "run", device=CPU, resume=True)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
+    dots: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tiny = trainee(dots)
+    loss = tiny.loss
+
+    def broken(phase: loop.Phase, generator: np.random.Generator) -> dict[str, torch.Tensor]:
+        terms = loss(phase, generator)
+        nan = terms["total"] * float("nan") if phase.name == "align" else terms["total"]
+        return {**terms, "total": nan}
+
+    monkeypatch.setattr(tiny, "loss", broken)
+    with pytest.raises(JladkitError, match="not finite at step 5, phase align"):
+        loop.train(tiny, tmp_path, seed=0, validate_every=4, progress=False)
+    assert (tmp_path / loop.STATE).exists()
+
+
+def test_margins_are_the_papers_and_between_them_go_with_one_over_k():
+    assert [margin_for(k) for k in (10, 15, 30)] == pytest.approx([0.05, 0.03, 0.02])
+    assert margin_for(20) == pytest.approx(0.03 * 15 / 20)
+
+
+def test_a_trained_model_comes_back_and_says_the_same(dots: Dataset, tmp_path: Path):
+    tiny = trainee(dots)
+    best = loop.train(tiny, tmp_path, seed=0, validate_every=5, progress=False)
+    model = Joint.load(best, CPU)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        points = model.detect(images, ["kind0", "kind0"])
+        moved = model.transfer(images, images, points, ["kind0", "kind0"])
+    assert points.shape == moved.shape == (2, 3, 2)
+    with pytest.raises(JladkitError, match="landmarks for kind0, not for zebra"):
+        model.detect(images, ["zebra", "kind0"])

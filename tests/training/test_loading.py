@@ -1,0 +1,55 @@
+"""Pictures and points in the squashed square."""
+
+import pickle
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jladkit.formats.dataset import Dataset
+from jladkit.model.backbones import LITE0, Backbone
+from jladkit.training.loading import Images, batch_of, cached_features, from_square, to_square
+
+
+def test_a_dot_stands_where_its_keypoint_says_after_squashing(dots: Dataset):
+    rows = np.arange(4)
+    images = batch_of(dots, rows, 96)
+    points = to_square(dots.object_keypoints[rows], dots.object_size[rows], 96)
+    for image, own in zip(images, points, strict=True):
+        for channel, point in enumerate(own):
+            bright = image[channel] - image.sum(dim=0) / 3 > 0.3
+            y, x = torch.nonzero(bright, as_tuple=True)
+            # The dot was drawn at the rounded position: half a pixel of 48 is one of 96.
+            assert abs(float(x.float().mean()) - point[0]) < 1.3
+            assert abs(float(y.float().mean()) - point[1]) < 1.3
+
+
+@given(st.floats(-100, 900), st.integers(1, 900), st.integers(1, 900), st.integers(1, 512))
+def test_points_come_back_from_the_square(x: float, width: int, height: int, side: int):
+    points, sizes = np.array([[[x, -x]]]), np.array([[width, height]], dtype=np.int32)
+    back = from_square(to_square(points, sizes, side), sizes, side)
+    np.testing.assert_allclose(back, points, atol=1e-6)
+
+
+def test_the_corners_of_a_picture_are_the_corners_of_its_square():
+    sizes = np.array([[300, 200]], dtype=np.int32)
+    corners = np.array([[[-0.5, -0.5], [299.5, 199.5]]])
+    np.testing.assert_allclose(to_square(corners, sizes, 64), [[[-0.5, -0.5], [63.5, 63.5]]])
+
+
+def test_the_torch_data_set_can_be_sent_to_a_worker(dots: Dataset):
+    images = Images(dots, [1, 0], 32)
+    first = images[0]
+    again = pickle.loads(pickle.dumps(images))
+    assert len(again) == 2
+    assert torch.equal(again[0], first)
+
+
+def test_cached_features_are_those_of_the_backbone(dots: Dataset):
+    backbone = Backbone(LITE0, ["blocks.2"])
+    rows = np.array([5, 2, 2, 7])
+    features = cached_features(backbone, dots, rows, 64, progress=False)
+    with torch.no_grad():
+        expected = backbone(batch_of(dots, np.array([7, 2]), 64))
+    torch.testing.assert_close(features(np.array([7, 2])), expected, atol=2e-3, rtol=0)
