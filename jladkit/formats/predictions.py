@@ -24,10 +24,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jladkit.errors import JladkitError
+from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.files import (
     Field,
+    digest_of,
     digest_of_file,
     opened,
     read_arrays,
@@ -39,6 +40,7 @@ from jladkit.formats.files import (
 
 FORMAT = "jladkit-predictions"
 SCHEMA = 1
+FRAMES = ("crop", "source")  # what the x and y of a CSV are pixels of
 REMEDY = "jladkit predict --data FILE --split test (--method NAME | --checkpoint FILE) --out FILE"
 FIELDS = {
     "pair/row": Field("i", ("P",), optional=True),
@@ -71,13 +73,7 @@ class Predictions:
 
 def write_predictions(path: Path, predictions: Predictions, *, overwrite: bool = True) -> None:
     """Write a whole predictions.h5, or nothing."""
-    parts = {
-        "pair/row": predictions.pair_row,
-        "pair/points": predictions.pair_points,
-        "pair/flow": predictions.pair_flow,
-        "object/row": predictions.object_row,
-        "object/points": predictions.object_points,
-    }
+    parts = arrays_of(predictions)
     with written_aside(path, overwrite=overwrite) as aside, h5py.File(aside, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["schema"] = SCHEMA
@@ -85,7 +81,18 @@ def write_predictions(path: Path, predictions: Predictions, *, overwrite: bool =
             file.attrs[name] = getattr(predictions, name)
         for name in ("config", "environment", "seconds_per_item"):
             file.attrs[name] = to_json(dict(getattr(predictions, name)))
-        write_arrays(file, {name: part for name, part in parts.items() if part is not None})
+        write_arrays(file, parts)
+
+
+def arrays_of(predictions: Predictions) -> dict[str, np.ndarray]:
+    """The arrays that `predictions` has, under the names of this module's table."""
+    found = {name: getattr(predictions, name.replace("/", "_")) for name in FIELDS}
+    return {name: array for name, array in found.items() if array is not None}
+
+
+def digest_of_predictions(predictions: Predictions) -> str:
+    """SHA-256 over what was predicted: the same points give the same digest on every machine."""
+    return digest_of(arrays_of(predictions))
 
 
 def open_predictions(path: Path) -> Predictions:
@@ -96,18 +103,31 @@ def open_predictions(path: Path) -> Predictions:
     """
     with opened(path, FORMAT, SCHEMA, REMEDY) as file:
         arrays = read_arrays(file, FIELDS)
-        words = {}
+        words: dict[str, str] = {}
         for name in ("method", "split", "dataset", "dataset_digest", "created"):
             if name not in file.attrs:
                 raise JladkitError(f"{path}: the attribute {name} is missing. Run: {REMEDY}")
             words[name] = str(file.attrs[name])
+        for part in ("pair", "object"):
+            if (f"{part}/row" in arrays) != (f"{part}/points" in arrays):
+                raise JladkitError(
+                    f"{path}: {part}/row and {part}/points must come together. Run: {REMEDY}"
+                )
         return Predictions(
-            **words,
+            method=words["method"],
             config=read_json_attr(file, "config"),
+            split=words["split"],
+            dataset=words["dataset"],
+            dataset_digest=words["dataset_digest"],
             environment=read_json_attr(file, "environment"),
+            created=words["created"],
+            pair_row=arrays.get("pair/row"),
+            pair_points=arrays.get("pair/points"),
+            pair_flow=arrays.get("pair/flow"),
+            object_row=arrays.get("object/row"),
+            object_points=arrays.get("object/points"),
             seconds_per_item=read_json_attr(file, "seconds_per_item"),
             peak_memory=int(file.attrs.get("peak_memory", 0)),
-            **{name.replace("/", "_"): array for name, array in arrays.items()},
         )
 
 
@@ -141,13 +161,16 @@ def read_csv(path: Path, data: Dataset, split: str, frame: str = "crop") -> Pred
             "source", the original file that it was cropped from.
 
     Raises:
+        UsageError: `frame` is neither.
         JladkitError: a column is missing, a value is not a number, a pair or keypoint does not
             exist or comes twice; the text names the line.
     """
+    if frame not in FRAMES:
+        raise UsageError(f"Unknown frame {frame!r}. Known: {', '.join(FRAMES)}.")
     rows = data.pairs(split)
     source, target = data.pair_source[rows], data.pair_target[rows]
-    points = np.full((len(rows), *data.object_keypoints.shape[1:]), np.nan)
-    annotated = np.isfinite(data.object_keypoints[source]).all(axis=-1)
+    points: np.ndarray = np.full_like(data.object_keypoints[source], np.nan)
+    annotated: np.ndarray = np.isfinite(data.object_keypoints[source].sum(axis=-1))
     for line, record in csv_records(path):
         try:
             pair, keypoint = int(record["pair"]), int(record["keypoint"])
@@ -198,5 +221,5 @@ def csv_records(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def to_crop(data: Dataset, row: int, xy: np.ndarray) -> np.ndarray:
     """xy (..., 2) in pixels of an object's source file, as xy of its stored picture."""
-    matrix = data.object_to_source[row]
+    matrix = np.asarray(data.object_to_source[row])
     return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T

@@ -5,7 +5,9 @@ regression), the headline first. Numbers are numbers; `unit` names them.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +32,17 @@ class Result:
 
     method: str
     metric: str
-    protocol: dict[str, Any]
+    protocol: dict[str, Any]  # every choice that moves the number; name, version, summary in words
     split: str
     dataset: str
     dataset_digest: str
     results: list[dict[str, Any]]
-    config: dict[str, Any]
-    environment: dict[str, Any]
-    created: str
+    config: dict[str, Any]  # of the method, whole
+    environment: dict[str, Any]  # of the machine that predicted
+    created: str  # when the predictions were made, so that scoring them again gives the same file
+    predictions_digest: str = ""  # over the points that were scored
+    statistics: dict[str, Any] = field(default_factory=dict)  # how low and high were found
+    curve: dict[str, list[float]] = field(default_factory=dict)  # PCK: "alpha" and "value"
     seconds_per_item: float | None = None
     peak_memory: int = 0
     items: str | None = None  # the file beside it with per-item values
@@ -50,6 +55,46 @@ class Result:
         return to_json(asdict(self), indent=2) + "\n"
 
 
+# What each key of a record may hold. JSON's true is a number to Python, so booleans are told apart.
+NUMBER = (Real, type(None))
+KEYS: dict[str, tuple[type, ...]] = {
+    "method": (str,),
+    "metric": (str,),
+    "protocol": (dict,),
+    "split": (str,),
+    "dataset": (str,),
+    "dataset_digest": (str,),
+    "results": (list,),
+    "config": (dict,),
+    "environment": (dict,),
+    "created": (str,),
+    "predictions_digest": (str,),
+    "statistics": (dict,),
+    "curve": (dict,),
+    "seconds_per_item": NUMBER,
+    "peak_memory": (int,),
+    "items": (str, type(None)),
+    "notes": (list,),
+}
+CATEGORY_KEYS: dict[str, tuple[type, ...]] = {
+    "value": NUMBER,
+    "count": (int,),
+    "low": NUMBER,
+    "high": NUMBER,
+}
+ROW_KEYS: dict[str, tuple[type, ...]] = {
+    **CATEGORY_KEYS,
+    "metric": (str,),
+    "unit": (str,),
+    "higher_is_better": (bool,),
+    "categories": (dict,),
+}
+METRIC_KEYS: dict[str, dict[str, tuple[type, ...]]] = {
+    "pck": {"alpha": (Real,), "pooled": NUMBER, "category_mean": NUMBER},
+    "iod": {"variant": (str,), "floor": NUMBER},
+}
+
+
 def write_result(path: Path, result: Result) -> None:
     """Write a whole result.json, or nothing."""
     write_text(path, result.to_json())
@@ -59,13 +104,11 @@ def read_result(path: Path) -> Result:
     """Read a result.json.
 
     Raises:
-        JladkitError: it is not JSON, of another format or schema, or has missing or unknown keys.
+        JladkitError: it is not JSON, of another format or schema, has missing or unknown keys, or
+            a key holds something of the wrong type.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise JladkitError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    record = read_record(path)
+    if record is None:
         raise JladkitError(f"{path} is not a {FORMAT} file. Make one: {REMEDY}")
     if record.get("schema") != SCHEMA:
         raise JladkitError(
@@ -76,14 +119,62 @@ def read_result(path: Path) -> Result:
     off = sorted(known ^ record.keys())
     if off:
         raise JladkitError(f"{path}: missing or unknown keys: {', '.join(off)}.")
+    check_keys(path, "", record, KEYS)
     check_rows(path, record["results"])
     return Result(**record)
 
 
+def read_record(path: Path) -> dict[str, Any] | None:
+    """The JSON object of a file that says it is one of ours; None for any other JSON.
+
+    Raises:
+        JladkitError: the file cannot be read, or is not JSON.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JladkitError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise JladkitError(f"{path} is not JSON: {error}. Make it again: {REMEDY}") from error
+    return record if isinstance(record, dict) and record.get("format") == FORMAT else None
+
+
 def check_rows(path: Path, rows: Any) -> None:
-    """Raise JladkitError unless `rows` is a list of records that each have a metric and a value."""
+    """Raise JladkitError unless `rows` is a list of records as Result describes them."""
     if not isinstance(rows, list) or not rows:
         raise JladkitError(f"{path}: results must be a list of at least one row.")
     for number, row in enumerate(rows):
-        if not isinstance(row, dict) or "metric" not in row or "value" not in row:
-            raise JladkitError(f"{path}: results[{number}] must have a metric and a value.")
+        where = f"results[{number}]"
+        if not isinstance(row, dict):
+            raise JladkitError(f"{path}: {where} must be a record, but is {row!r}.")
+        check_keys(path, where, row, ROW_KEYS)
+        check_keys(path, where, row, METRIC_KEYS.get(row["metric"], {}))
+        for name, category in row["categories"].items():
+            if not isinstance(category, dict):
+                raise JladkitError(f"{path}: {where} categories {name} must be a record.")
+            check_keys(path, f"{where} categories {name}", category, CATEGORY_KEYS)
+
+
+def check_keys(
+    path: Path, where: str, record: Mapping[str, Any], keys: Mapping[str, tuple[type, ...]]
+) -> None:
+    """Raise JladkitError unless `record` has all `keys`, each holding one of its types."""
+    for key, types in keys.items():
+        place = f"{where} {key}".strip()
+        if key not in record:
+            raise JladkitError(f"{path}: {place} is missing.")
+        value = record[key]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            names = " or ".join(TYPE_NAMES[t] for t in types)
+            raise JladkitError(f"{path}: {place} must be {names}, but is {value!r}.")
+
+
+TYPE_NAMES = {
+    str: "text",
+    dict: "a record",
+    list: "a list",
+    Real: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    type(None): "null",
+}

@@ -1,0 +1,165 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jladkit.cli import main
+from jladkit.formats.predictions import write_predictions
+from jladkit.formats.result import read_result
+from tests.tiny import predicted, tiny_dataset, true_points
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """tiny.h5, predictions of it, the same as CSV, and a second data set."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    data = tiny_dataset(folder / "tiny.h5")
+    points = true_points(data) + np.random.default_rng(0).normal(0, 3, true_points(data).shape)
+    write_predictions(folder / "oracle.h5", predicted(data, pair_points=points))
+    write_predictions(folder / "sharp.h5", predicted(data, config={"seed": 1}))
+    write_predictions(folder / "train.h5", predicted(data, "train"))
+    tiny_dataset(folder / "other.h5", object_status=np.zeros((60, 4), int))
+    pair, keypoint = np.nonzero(np.isfinite(points).all(axis=-1))
+    xy = points[pair, keypoint]
+    table = pd.DataFrame({"pair": pair, "keypoint": keypoint, "x": xy[:, 0], "y": xy[:, 1]})
+    table.to_csv(folder / "crop.csv", index=False)
+    table.assign(x=2 * table["x"] + 5, y=2 * table["y"] + 5).to_csv(
+        folder / "source.csv", index=False
+    )
+    return folder
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """Call `jladkit evaluate` on tiny.h5; gives exit code, standard output and error."""
+
+    def call(*args, data="tiny.h5"):
+        argv = ["jladkit", "evaluate", "--data", str(folder / data), *map(str, args)]
+        monkeypatch.setattr(sys, "argv", argv)
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        assert "Traceback" not in output.err
+        return code, output.out, output.err
+
+    return call
+
+
+def test_json_prints_the_record_and_nothing_else(run, folder):
+    code, out, err = run("--predictions", folder / "oracle.h5", "--json")
+    record = json.loads(out)
+    assert (code, err) == (0, "")
+    assert [row["alpha"] for row in record["results"]] == [0.05, 0.1, 0.15]
+    assert record["results"][1]["metric"] == "pck"
+    assert 0 < record["results"][1]["value"] < 1
+
+
+def test_a_table_shows_every_mean_with_its_interval(run, folder):
+    code, out, _ = run("--predictions", folder / "sharp.h5", "--protocol", "scnet")
+    assert code == 0
+    assert "scnet 1: both pictures squashed to 224 x 224" in out
+    assert "0.1    100.0 [100.0, 100.0]" in out
+    for word in ("pooled points", "mean of categories", "car", "face", "20 pairs"):
+        assert word in out
+
+
+def test_a_csv_in_either_frame_scores_like_the_file_it_was_made_from(run, folder):
+    values = [
+        [row["value"] for row in json.loads(run("--predictions", *args, "--json")[1])["results"]]
+        for args in (
+            (folder / "oracle.h5",),
+            (folder / "crop.csv",),
+            (folder / "source.csv", "--frame", "source"),
+        )
+    ]
+    assert values[0] == values[1] == values[2]
+
+
+@pytest.mark.parametrize(
+    "alphas", [["--alpha", "0.1", "0.2"], ["--alpha", "0.1", "--alpha", "0.2"]]
+)
+def test_several_alphas_may_follow_one_option_or_several(run, folder, alphas):
+    _, out, _ = run(*alphas, "--predictions", folder / "oracle.h5", "--json")
+    assert [row["alpha"] for row in json.loads(out)["results"]] == [0.1, 0.2]
+
+
+def test_iod_prints_every_variant_beside_its_floor(run, folder):
+    code, out, _ = run("--metric", "iod", "--predictions", folder / "oracle.h5")
+    assert code == 0
+    for word in ("imm", "imm-bias", "strucrep", "paper", "floor", "face"):
+        assert word in out
+
+
+def test_out_leaves_a_result_and_its_items_and_the_same_bytes_again(run, folder, tmp_path):
+    path = tmp_path / "tiny" / "oracle" / "pck-jlad-test.json"
+    code, _, err = run("--predictions", folder / "oracle.h5", "--out", tmp_path)
+    assert code == 0 and str(path) in err
+    first = path.read_bytes()
+    items = pd.read_parquet(path.with_name(str(read_result(path).items)))
+    assert items["pck@0.1"].mean() == pytest.approx(read_result(path).results[1]["value"])
+    run("--predictions", folder / "oracle.h5", "--out", tmp_path)
+    assert path.read_bytes() == first
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_result_of_another_configuration_is_replaced_only_when_told(run, folder, tmp_path):
+    run("--predictions", folder / "oracle.h5", "--out", tmp_path)
+    code, _, err = run("--predictions", folder / "sharp.h5", "--out", tmp_path)
+    assert code == 2 and "--overwrite" in err
+    code, _, _ = run("--predictions", folder / "sharp.h5", "--out", tmp_path, "--overwrite")
+    assert code == 0
+    assert read_result(tmp_path / "tiny/oracle/pck-jlad-test.json").config == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        ([], 2, "Give exactly one of --method, --checkpoint and --predictions. Got none"),
+        (["--method", "identity", "--predictions", "x.h5"], 2, "Got --method and --predictions"),
+        (["--predictions", "{}/oracle.h5", "--alpha", "10"], 2, "Got 10; did you mean 0.1?"),
+        (["--predictions", "{}/oracle.h5", "--alpha", "x"], 2, "not a valid float"),
+        (["--predictions", "{}/oracle.h5", "--protocol", "scent"], 2, "Did you mean 'scnet'?"),
+        (["--predictions", "{}/oracle.h5", "--metric", "pkc"], 2, "'pkc' is not one of"),
+        (["--predictions", "{}/oracle.h5", "--split", "tests"], 2, "'tests' is not one of"),
+        (["--predictions", "{}/oracle.h5", "--frame", "source"], 2, "about a CSV"),
+        (["--predictions", "{}/oracle.h5", "--metric", "iod", "--alpha", "0.1"], 2, "no alpha"),
+        (["--predictions", "{}/none.h5"], 1, "There is no file"),
+        (["--predictions", "{}/none.csv"], 1, "cannot be read"),
+        (["--predictions", "{}/crop.csv", "--metric", "iod"], 1, "hold no landmarks"),
+        (["--predictions", "{}/tiny.h5"], 1, "must be a jladkit-predictions file"),
+        (["--predictions", "{}/train.h5"], 1, "is about the split train, not test"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence_and_its_exit_code(run, folder, args, code, words):
+    found, out, err = run(*(arg.replace("{}", str(folder)) for arg in args))
+    assert (found, out) == (code, "")
+    assert words in err
+
+
+def test_predictions_of_another_data_set_are_refused(run, folder):
+    code, _, err = run("--predictions", folder / "oracle.h5", data="other.h5")
+    assert code == 1 and "was made from tiny with digest" in err
+
+
+def test_a_missing_data_set_is_named(run, folder):
+    code, _, err = run("--predictions", folder / "oracle.h5", data="none.h5")
+    assert code == 1 and "none.h5" in err
+
+
+def test_scoring_stored_predictions_does_not_import_torch(folder):
+    code = (
+        "import sys; from jladkit.cli import main\n"
+        f"sys.argv = ['jladkit', 'evaluate', '--data', {str(folder / 'tiny.h5')!r}, "
+        f"'--predictions', {str(folder / 'oracle.h5')!r}]\n"
+        "main(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, env=os.environ, timeout=60
+    )
