@@ -1,0 +1,36 @@
+# make demo   install into .venv and go the whole way on drawn data
+# make test   install into .venv and run the test suite
+# make check  formatting, lint, types
+# make bench  the speed ratios (not part of the tests)
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench
+
+demo: .venv/installed
+	$(BIN)/jladkit demo
+
+test: .venv/tested
+	$(BIN)/python -m pytest
+
+check: .venv/checked
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: .venv/tested
+	$(BIN)/python -m tests.benchmarks
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/tested: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv/checked: .venv/tested
+	$(BIN)/pip install --quiet --editable '.[test,check]'
+	touch $@
