@@ -1,0 +1,116 @@
+"""Train, val and test: by source picture, so that no picture is in two of them, or by pair.
+
+The shares count pairs. Two objects fall into the same part of the pictures with a chance that
+goes with the square of that part, so the parts of the pictures are chosen to make the pairs fit.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+EXPONENTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # 1: pictures as the shares; 0.5: most pairs in all
+TRIES = 10
+
+
+def counts_for(total: int, shares: Sequence[float]) -> np.ndarray:
+    """(3,) how many of `total` pairs go to each split; they add up to `total`."""
+    ends = np.floor(total * np.cumsum(shares) / np.sum(shares) + 0.5).astype(int)
+    return np.diff(ends, prepend=0)
+
+
+def fitting_total(available: np.ndarray, shares: Sequence[float], wanted: int) -> int:
+    """The most pairs, at most `wanted`, whose shares `available` (3,) can fill."""
+    part = np.asarray(shares, dtype=float) / np.sum(shares)
+    used = part > 0
+    total = int(min(wanted, np.min((available[used] + 1) / part[used])))
+    while total > 0 and (counts_for(total, shares) > available).any():
+        total -= 1
+    return total
+
+
+def split_images(
+    images: np.ndarray,
+    pairs: np.ndarray,
+    shares: Sequence[float],
+    wanted: int,
+    rng: np.random.Generator,
+    fixed: Mapping[int, int],
+) -> np.ndarray:
+    """Give each source picture of a category to a split, so that the pairs fit the shares.
+
+    Pictures are first divided as the shares say; where that leaves too few pairs in a split, val
+    and test get more of the pictures, up to the division that leaves the most pairs in all.
+
+    Args:
+        images: (n,) number of each object's source picture.
+        pairs: (M, 2) candidate pairs, rows of `images`.
+        shares: of train, val and test.
+        wanted: how many pairs would be enough.
+        rng: decides.
+        fixed: splits that pictures already have, because of another category in them.
+
+    Returns:
+        (n,) split of each object: 0, 1, 2.
+    """
+    unique, which = np.unique(images, return_inverse=True)
+    known = np.array([fixed.get(int(image), -1) for image in unique], dtype=int)
+    free = np.nonzero(known < 0)[0]
+    best, best_total = known, -1
+    for exponent in EXPONENTS:
+        part = np.asarray(shares, dtype=float) ** exponent
+        counts = counts_for(len(free), [float(p) if s else 0.0 for p, s in zip(part, shares)])
+        for _ in range(TRIES):
+            code = known.copy()
+            code[rng.permutation(free)] = np.repeat([0, 1, 2], counts)
+            total = fitting_total(np.bincount(within(code[which], pairs), minlength=4)[:3], shares, wanted)
+            if total > best_total:
+                best, best_total = code, total
+            if best_total >= wanted:
+                return best[which]
+    return best[which]
+
+
+def within(split: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(M,) the split of each pair whose objects share one, and 3 for pairs across two."""
+    first, second = split[pairs[:, 0]], split[pairs[:, 1]]
+    return np.where(first == second, first, 3)
+
+
+def draw_pairs(
+    pair_split: np.ndarray, shares: Sequence[float], wanted: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Rows of the candidate pairs to use, drawn so that the splits keep their shares.
+
+    Args:
+        pair_split: (M,) split of each candidate, 3 for none.
+        shares: of train, val and test.
+        wanted: how many to draw if there are as many.
+
+    Returns:
+        (P,) rows, in order of split and then of the candidates.
+    """
+    available = np.bincount(pair_split, minlength=4)[:3]
+    counts = counts_for(fitting_total(available, shares, wanted), shares)
+    drawn = [
+        np.sort(rng.permutation(np.nonzero(pair_split == split)[0])[: counts[split]])
+        for split in range(3)
+    ]
+    return np.concatenate(drawn)
+
+
+def leakage(
+    image: np.ndarray, source: np.ndarray, target: np.ndarray, pair_split: np.ndarray
+) -> float:
+    """Share of test pairs with a source picture that a train pair has too; NaN without test pairs.
+
+    Args:
+        image: (N,) number of each object's source picture.
+        source, target: (P,) rows of objects.
+        pair_split: (P,) 0 train, 1 val, 2 test.
+    """
+    train, test = pair_split == 0, pair_split == 2
+    seen = np.union1d(image[source[train]], image[target[train]])
+    if not test.any():
+        return float("nan")
+    hit = np.isin(image[source[test]], seen) | np.isin(image[target[test]], seen)
+    return float(hit.mean())
