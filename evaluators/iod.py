@@ -7,7 +7,7 @@ al. (ICCV 2017); protocols.py says whose reading each preset is. The fit's origi
 move the number, so every preset stands in every result, the asked one first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -54,23 +54,45 @@ class Regression:
     Attributes:
         points: (n, K, 2) the scored objects' keypoints in pixels of their stored pictures; NaN
             where no map could be fitted.
-        left_out: sentences about keypoints without a map.
-        deficient: sentences about fits whose landmarks are linearly dependent.
+        unknowns: coefficients of a map, for each coordinate.
+        keypoints: how many keypoints the scored objects' categories have.
+        left_out: those without a map, in words, with the number of objects they are visible in.
+        ranks: by category, the least number of dimensions its landmarks span in a fit.
     """
 
     points: np.ndarray
+    unknowns: int
+    keypoints: int
     left_out: list[str]
-    deficient: list[str]
+    ranks: dict[str, int]
+
+    def notes(self, preset: str) -> list[str]:
+        """What a reader of the score must know, as sentences."""
+        found: list[str] = []
+        if self.left_out:
+            found.append(
+                f"{preset}: {len(self.left_out)} of {self.keypoints} keypoints are not scored, for "
+                f"they are visible in fewer fitted objects (in brackets) than the map has unknowns "
+                f"({self.unknowns}): {', '.join(self.left_out)}."
+            )
+        deficient = {name: rank for name, rank in self.ranks.items() if rank < self.unknowns}
+        if deficient:
+            spans = ", ".join(f"{name} {rank}" for name, rank in deficient.items())
+            found.append(
+                f"{preset}: the landmarks are linearly dependent, so the smallest of many equal "
+                f"maps is taken; dimensions they span, of {self.unknowns}: {spans}."
+            )
+        return found
 
 
 def regress(
     data: Dataset,
     landmarks: np.ndarray,
-    train: np.ndarray,
+    fitted: np.ndarray,
     scored: np.ndarray,
     protocol: IodProtocol,
 ) -> Regression:
-    """Fit landmarks to keypoints on `train`, category by category, and apply to `scored`.
+    """Fit landmarks to keypoints on `fitted`, category by category, and apply to `scored`.
 
     Each keypoint has its own fit on the objects where it is visible. One with fewer of those than
     the map has unknowns would be met exactly, whatever the landmarks; it gets no map.
@@ -78,51 +100,33 @@ def regress(
     Args:
         data: the data set.
         landmarks: (N, L, 2) xy in pixels of each object's stored picture, by row of object/*;
-            read only where `train` and `scored` point.
-        train, scored: rows of object/*.
-        protocol: frame, bias and ridge.
+            read only where `fitted` and `scored` point.
+        fitted, scored: rows of object/*.
+        protocol: frame and bias.
     """
     features = in_frame(data, landmarks.astype(float), protocol).reshape(len(landmarks), -1)
     if protocol.bias:
         features = np.hstack([features, np.ones((len(features), 1))])
     keypoints = in_frame(data, data.object_keypoints, protocol)
     visible, category = data.object_visible, data.object_category
-    unknowns = features.shape[1]
-    found = np.full((len(scored), *keypoints.shape[1:]), np.nan)
+    unknowns, total = features.shape[1], 0
+    found = np.full_like(keypoints, np.nan)
     left_out: list[str] = []
-    deficient: list[str] = []
-    for index, name, names in named_categories(data, scored):
-        members = train[category[train] == index]
-        into = category[scored] == index
-        lacking: list[str] = []
-        ranks: list[int] = []
+    ranks: dict[str, int] = {}
+    for code in np.unique(category[scored]):
+        name, names = data.categories[code], data.keypoint_names[code]
+        members, into = fitted[category[fitted] == code], scored[category[scored] == code]
+        total += len(names)
         for keypoint, keypoint_name in enumerate(names):
             rows = members[visible[members, keypoint]]
             if len(rows) < unknowns:
-                lacking.append(f"{keypoint_name} ({len(rows)})")
+                left_out.append(f"{name} {keypoint_name} ({len(rows)})")
                 continue
             weights, rank = fit_linear(features[rows], keypoints[rows, keypoint])
-            ranks.append(rank)
-            found[into, keypoint] = features[scored[into]] @ weights
-        if lacking:
-            left_out.append(
-                f"{name}: no map for {', '.join(lacking)}, which are visible in fewer fitted "
-                f"objects (in brackets) than the map has unknowns ({unknowns})."
-            )
-        if ranks and min(ranks) < unknowns:
-            deficient.append(
-                f"{name}: the landmarks span {min(ranks)} of {unknowns} dimensions, so some move "
-                "as one; the smallest map is taken."
-            )
-    points = np.full((len(landmarks), *keypoints.shape[1:]), np.nan)
-    points[scored] = found
-    return Regression(to_pixels(data, points, protocol)[scored], left_out, deficient)
-
-
-def named_categories(data: Dataset, rows: np.ndarray) -> Iterator[tuple[int, str, list[str]]]:
-    """(row of category/*, name, keypoint names) of the categories that `rows` of object/* have."""
-    for index in np.unique(data.object_category[rows]):
-        yield int(index), data.categories[index], data.keypoint_names[index]
+            ranks[name] = min(rank, ranks.get(name, rank))
+            found[into, keypoint] = features[into] @ weights
+    points = to_pixels(data, found, protocol)[scored]
+    return Regression(points, unknowns, total, left_out, ranks)
 
 
 def origin_and_scale(data: Dataset, protocol: IodProtocol) -> tuple[np.ndarray, np.ndarray]:
@@ -289,8 +293,8 @@ def evaluate(
     ]
     if not (visible & np.isfinite(fits[0].points).all(axis=-1)).any():
         raise JladkitError(
-            f"K = {landmarks.shape[1]} landmarks make {2 * landmarks.shape[1] + asked.bias} "
-            f"unknowns a coordinate under {asked.name}, more than the objects to fit on: no "
+            f"K = {landmarks.shape[1]} landmarks make {fits[0].unknowns} unknowns a coordinate "
+            f"under {asked.name}, more than the objects to fit on: no "
             f"keypoint of {data.path} that the {predictions.split} split shows is visible in so "
             "many objects of its category. Use fewer landmarks or more training objects."
         )
@@ -337,10 +341,11 @@ def evaluate(
                 "category_mean": category_mean(e, category),
                 "landmarks": landmarks.shape[1],
                 "fitted_on": len(scored if p.fitted_on == "scored" else train),
+                "keypoints": fit.keypoints - len(fit.left_out),
                 "left_out": int((~np.isfinite(e)).sum()),
                 "categories": by_category(e, f, category),
             }
-            for p, e, f in zip(presets, errors, floors, strict=True)
+            for p, fit, e, f in zip(presets, fits, errors, floors, strict=True)
         ],
         config=dict(predictions.config),
         environment=dict(predictions.environment),
@@ -351,8 +356,7 @@ def evaluate(
         peak_memory=predictions.peak_memory,
         notes=[
             FLOOR,
-            *(f"{p.name}: {s}" for p, fit in zip(presets, fits, strict=True) for s in fit.left_out),
-            *(f"{asked.name}: {sentence}" for sentence in fits[0].deficient),
+            *fits[0].notes(asked.name),
         ],
     ), items
 

@@ -263,13 +263,14 @@ def iod_lines(rows: list[dict[str, Any]]) -> list[str]:
     """IOD by variant of the regression, then by category for the first."""
     first = rows[0]
     lines = grid(
-        ["variant", "error", "floor", "images", "fitted on", ""],
+        ["variant", "error", "floor", "images", "keypoints", "fitted on", ""],
         [
             [
                 row["variant"],
                 spread(row),
                 percent(row["floor"]),
                 str(row["count"]),
+                str(row["keypoints"]),
                 str(row["fitted_on"]),
                 row["summary"],
             ]
@@ -277,6 +278,7 @@ def iod_lines(rows: list[dict[str, Any]]) -> list[str]:
         ],
     )
     lines += ["", f"Share of the {first['unit']}, {first['landmarks']} landmarks; less is better."]
+    lines.append(f"Mean of categories: {percent(first['category_mean'])}.")
     if first["left_out"]:
         lines.append(f"{first['left_out']} further images cannot be scored: left out.")
     return [*lines, "", *grid(
