@@ -379,5 +379,7 @@ def summary(arrays: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> list
         lines.append("left out:")
         lines += [f"{count:>8}  {reason}" for reason, count in source["left_out"].items()]
     if source["leakage"] is not None:
-        lines.append(f"test pairs with a picture that train pairs have too: {source['leakage']:.1%}")
+        lines.append(
+            f"test pairs with a picture that train pairs have too: {source['leakage']:.1%}"
+        )
     return lines

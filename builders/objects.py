@@ -91,8 +91,11 @@ class Found:
         try:
             raw = path.read_bytes()
         except OSError as error:
-            self.refuse(f"{path.suffix.lstrip('.') or 'file'} missing or unreadable", path,
-                        f"Reading it failed: {error.strerror}. Copy it again")
+            self.refuse(
+                f"{path.suffix.lstrip('.') or 'file'} missing or unreadable",
+                path,
+                f"Reading it failed: {error.strerror}. Copy it again",
+            )
             return None
         self.files.append((name, hashlib.sha256(raw).hexdigest()))
         return raw
@@ -132,7 +135,8 @@ def store_crops(
         return
     if annotated_size is not None and image.size != annotated_size:
         found.refuse(
-            "picture and annotation differ in size", path,
+            "picture and annotation differ in size",
+            path,
             f"It is {image.size}, the annotation says {annotated_size}: use the pictures that "
             "belong to the annotations",
         )

@@ -72,9 +72,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     return build_crops("pascal3d", records, read, partial(agreement, options), options, job)
 
 
-def agreement(
-    options: Options, fields: Mapping[str, np.ndarray], rows: np.ndarray
-) -> Agreement:
+def agreement(options: Options, fields: Mapping[str, np.ndarray], rows: np.ndarray) -> Agreement:
     """The condition on a category's viewpoints."""
     return viewpoints_agree(
         fields["object/viewpoint"], options.azimuth_tolerance, options.elevation_tolerance

@@ -62,7 +62,9 @@ def split_images(
         for _ in range(TRIES):
             code = known.copy()
             code[rng.permutation(free)] = np.repeat([0, 1, 2], counts)
-            total = fitting_total(np.bincount(within(code[which], pairs), minlength=4)[:3], shares, wanted)
+            total = fitting_total(
+                np.bincount(within(code[which], pairs), minlength=4)[:3], shares, wanted
+            )
             if total > best_total:
                 best, best_total = code, total
             if best_total >= wanted:
