@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 import joblib
@@ -29,7 +29,7 @@ from jladkit.formats.dataset import SPLITS, open_dataset, write_dataset
 
 Unit = TypeVar("Unit")
 Names = Mapping[str, Sequence[str]]
-Agree = Callable[[Mapping[str, np.ndarray], np.ndarray], pairs.Agreement | None]
+Agree = Callable[[Mapping[str, np.ndarray]], pairs.Agreement | None]
 FEW_UNITS = 64  # below this, starting workers costs more than it saves
 
 
@@ -179,7 +179,8 @@ def read_all(units: Sequence[Unit], read: Callable[[Unit], Found], job: Job) -> 
     """Read every unit, in parallel, and join what they gave in the order of `units`."""
     workers = job.workers if len(units) >= FEW_UNITS else 1
     calls = (joblib.delayed(read)(unit) for unit in units)
-    results = joblib.Parallel(n_jobs=workers, return_as="generator")(calls)
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator")
+    results = cast(Iterable[Found], parallel(calls))
     whole = Found(strict=job.strict)
     for found in tqdm(results, total=len(units), desc="reading", disable=None):
         whole.objects += found.objects
@@ -254,7 +255,7 @@ def choose_pairs(
         rng = np.random.default_rng([options.seed, zlib.crc32(str(name).encode())])
         rows = np.nonzero(arrays["object/category"] == code)[0]
         searched = np.sort(rng.permutation(rows)[: pairs.MOST_OBJECTS])
-        condition = agree({k: v[searched] for k, v in row_fields(arrays).items()}, searched)
+        condition = agree({k: v[searched] for k, v in row_fields(arrays).items()})
         local = pairs.candidate_pairs(
             image[searched], visible[searched], options.least_common, condition
         )
@@ -299,7 +300,10 @@ def check_any(objects: Sequence[Stored], found: Found) -> None:
     first = {reason: where for reason, where in reversed(found.left_out)}
     counts = Counter(reason for reason, _ in found.left_out)
     reasons = "; ".join(f"{n} {r} (first: {first[r]})" for r, n in counts.most_common())
-    raise JladkitError(f"No object is left: {reasons or 'the source has none'}.")
+    raise JladkitError(
+        f"No object is left: {reasons or 'the source has none'}. Mend the source, or loosen what "
+        "leaves objects out: build-dataset SOURCE --help lists it."
+    )
 
 
 def check_pairs(arrays: Mapping[str, np.ndarray], job: Job) -> None:

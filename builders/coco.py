@@ -75,9 +75,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     )  # fmt: skip
 
 
-def agreement(
-    options: Options, fields: Mapping[str, np.ndarray], rows: np.ndarray
-) -> Agreement | None:
+def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Agreement | None:
     """The condition on a category's poses, or None where any two will do."""
     if options.pose_tolerance is None:
         return None
@@ -228,13 +226,18 @@ def read_image(
         elif annotation is not None:
             annotations.append(annotation)
     if annotations:
-        size = image.get("width"), image.get("height")
         store_crops(
             found, folder / path, annotations, margin=options.margin, size=options.size,
             padding=options.padding, min_side=options.min_side,
-            annotated_size=size if None not in size else None,
+            annotated_size=stated_size(image),
         )  # fmt: skip
     return found
+
+
+def stated_size(image: Record) -> tuple[int, int] | None:
+    """Width and height as the JSON has them, or None where it does not say."""
+    width, height = image.get("width"), image.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
 def read_annotation(

@@ -92,7 +92,7 @@ class Found:
             raw = path.read_bytes()
         except OSError as error:
             self.refuse(
-                f"{path.suffix.lstrip('.') or 'file'} missing or unreadable",
+                f"{path.suffix or 'file'} missing or unreadable",
                 path,
                 f"Reading it failed: {error.strerror}. Copy it again",
             )
@@ -127,11 +127,11 @@ def store_crops(
         return
     try:
         image, turned = crops.read_picture(path, raw, annotated_size)
-    except JladkitError as error:
+    except JladkitError:
         if found.strict:
             raise
         reason = "picture is a web page" if crops.looks_like_html(raw) else "picture broken"
-        found.left_out.append((reason, str(error)))
+        found.left_out.append((reason, str(path)))
         return
     if annotated_size is not None and image.size != annotated_size:
         found.refuse(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 BLOCK = 64
-MOST_OBJECTS = 5000  # of a category in a split-free search; beyond that a seeded draw of them
+MOST_OBJECTS = 5000  # of a category that are searched for pairs; of more, a seeded draw
 
 Agreement = Callable[[slice], np.ndarray]  # rows of a block -> (block, n) bool
 
@@ -81,7 +81,7 @@ def candidate_pairs(
         good &= order[block, None] < order[None]
         if agree is not None:
             good &= agree(block)
-        found.append(np.argwhere(good) + [start, 0])
+        found.append(np.argwhere(good) + np.array([start, 0]))
     return np.concatenate(found)
 
 

@@ -72,7 +72,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     return build_crops("pascal3d", records, read, partial(agreement, options), options, job)
 
 
-def agreement(options: Options, fields: Mapping[str, np.ndarray], rows: np.ndarray) -> Agreement:
+def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Agreement:
     """The condition on a category's viewpoints."""
     return viewpoints_agree(
         fields["object/viewpoint"], options.azimuth_tolerance, options.elevation_tolerance
@@ -152,7 +152,7 @@ def parse_record(raw: bytes, path: Path, found: Found) -> Any:
     except NotImplementedError:
         found.refuse("record is MATLAB v7.3", path, "Save it again in MATLAB with -v7")
         return None
-    except Exception as error:  # loadmat raises nearly anything at broken bytes
+    except Exception as error:  # noqa: BLE001, loadmat raises nearly anything at broken bytes
         found.refuse("record broken", path, f"Reading it failed ({error}). Copy it again")
         return None
     if not hasattr(record, "_fieldnames") or not hasattr(record, "objects"):

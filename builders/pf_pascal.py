@@ -194,10 +194,10 @@ def read_whole(name: str, *, root: Path, strict: bool) -> Found:
         return found
     try:
         image, turned = crops.read_picture(path, raw)
-    except JladkitError as error:
+    except JladkitError:
         if strict:
             raise
-        found.left_out.append(("picture broken", str(error)))
+        found.left_out.append(("picture broken", str(path)))
         return found
     size = image.size
     box = np.array([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5])

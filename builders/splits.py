@@ -12,13 +12,13 @@ EXPONENTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # 1: pictures as the shares; 0.5: mo
 TRIES = 10
 
 
-def counts_for(total: int, shares: Sequence[float]) -> np.ndarray:
+def counts_for(total: int, shares: Sequence[float] | np.ndarray) -> np.ndarray:
     """(3,) how many of `total` pairs go to each split; they add up to `total`."""
     ends = np.floor(total * np.cumsum(shares) / np.sum(shares) + 0.5).astype(int)
     return np.diff(ends, prepend=0)
 
 
-def fitting_total(available: np.ndarray, shares: Sequence[float], wanted: int) -> int:
+def fitting_total(available: np.ndarray, shares: Sequence[float] | np.ndarray, wanted: int) -> int:
     """The most pairs, at most `wanted`, whose shares `available` (3,) can fill."""
     part = np.asarray(shares, dtype=float) / np.sum(shares)
     used = part > 0
@@ -31,7 +31,7 @@ def fitting_total(available: np.ndarray, shares: Sequence[float], wanted: int) -
 def split_images(
     images: np.ndarray,
     pairs: np.ndarray,
-    shares: Sequence[float],
+    shares: Sequence[float] | np.ndarray,
     wanted: int,
     rng: np.random.Generator,
     fixed: Mapping[int, int],
@@ -57,8 +57,8 @@ def split_images(
     free = np.nonzero(known < 0)[0]
     best, best_total = known, -1
     for exponent in EXPONENTS:
-        part = np.asarray(shares, dtype=float) ** exponent
-        counts = counts_for(len(free), [float(p) if s else 0.0 for p, s in zip(part, shares)])
+        part = np.asarray(shares, dtype=float) ** exponent  # a share of 0 stays 0
+        counts = counts_for(len(free), part)
         for _ in range(TRIES):
             code = known.copy()
             code[rng.permutation(free)] = np.repeat([0, 1, 2], counts)
@@ -79,7 +79,10 @@ def within(split: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def draw_pairs(
-    pair_split: np.ndarray, shares: Sequence[float], wanted: int, rng: np.random.Generator
+    pair_split: np.ndarray,
+    shares: Sequence[float] | np.ndarray,
+    wanted: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Rows of the candidate pairs to use, drawn so that the splits keep their shares.
 
