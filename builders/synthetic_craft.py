@@ -14,11 +14,15 @@ from jladkit.builders.synthetic_solids import (
     panel,
     ring,
     tube,
+    xyz,
 )
 
 
 def wing(
-    root: tuple[float, float, float], chord: float, tip: tuple[float, float, float], end: float,
+    root: tuple[float, float, float],
+    chord: float,
+    tip: tuple[float, float, float],
+    end: float,
     thick: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A wing from its root's leading edge to its tip's, of chord lengths `chord` and `end`."""
@@ -35,8 +39,13 @@ def aeroplane(rng: np.random.Generator) -> Shape:
     """Jet liner, propeller plane or fighter."""
     style = int(rng.integers(3))
     length = 10.0
-    r = length * (rng.uniform(0.045, 0.062), rng.uniform(0.05, 0.07), rng.uniform(0.04, 0.055))[style]
-    span = length * (rng.uniform(0.4, 0.52), rng.uniform(0.45, 0.62), rng.uniform(0.28, 0.36))[style]
+    r = (
+        length
+        * (rng.uniform(0.045, 0.062), rng.uniform(0.05, 0.07), rng.uniform(0.04, 0.055))[style]
+    )
+    span = (
+        length * (rng.uniform(0.4, 0.52), rng.uniform(0.45, 0.62), rng.uniform(0.28, 0.36))[style]
+    )
     sweep = (rng.uniform(1.6, 2.8), rng.uniform(0.0, 0.4), rng.uniform(2.0, 3.2))[style]
     chord = (rng.uniform(1.7, 2.3), rng.uniform(1.3, 1.7), rng.uniform(2.8, 3.6))[style]
     front, back = -length / 2, length / 2
@@ -81,16 +90,26 @@ def aeroplane(rng: np.random.Generator) -> Shape:
             x, y, z = sign * span * t, wing_y + sweep * t - 0.5, wing_z + rise * t - 0.42
             anchors["engine"] = (x, y, z)
             solid.add(
-                loft([ring((x, y + s, z), (k, 0, 0), (0, 0, k), 10) for s, k in
-                      ((0, 0.3), (0.3, 0.36), (1.0, 0.32), (1.5, 0.2))]),
+                loft(
+                    [
+                        ring((x, y + s, z), (k, 0, 0), (0, 0, k), 10)
+                        for s, k in ((0, 0.3), (0.3, 0.36), (1.0, 0.32), (1.5, 0.2))
+                    ]
+                ),
                 "metal",
             )
     anchors.pop("engine", None)
     fin, base = rng.uniform(1.1, 1.8), rng.uniform(1.4, 2.0)
     fin_sweep = rng.uniform(0.7, 1.3)
     y0, z0 = back - base - 0.1, r * 0.75
-    corners = np.array([[0, y0, z0], [0, y0 + base, z0], [0, y0 + fin_sweep + base * 0.55, z0 + fin],
-                        [0, y0 + fin_sweep, z0 + fin]])
+    corners = np.array(
+        [
+            [0, y0, z0],
+            [0, y0 + base, z0],
+            [0, y0 + fin_sweep + base * 0.55, z0 + fin],
+            [0, y0 + fin_sweep, z0 + fin],
+        ]
+    )
     solid.add(panel(corners, 0.12), "accent")
     if style != 1:
         windows = int(rng.integers(6, 12)) if style == 0 else 0
@@ -103,7 +122,7 @@ def aeroplane(rng: np.random.Generator) -> Shape:
         blade, turn = rng.uniform(0.7, 1.1), rng.uniform(0, np.pi)
         for t in (turn, turn + np.pi / 2):
             reach = blade * np.array([np.cos(t), 0, np.sin(t)])
-            solid.add(tube([[0, hub, 0] - reach, [0, hub, 0] + reach], 0.07, n=4), "dark")
+            solid.add(tube([xyz(0, hub, 0) - reach, xyz(0, hub, 0) + reach], 0.07, n=4), "dark")
         for sign in (-1, 1):
             foot = [sign * 0.9, wing_y + 0.5, -r - 0.75]
             solid.add(tube([[sign * r * 0.5, wing_y + 0.5, -r * 0.6], foot], 0.07, n=4), "metal")
@@ -111,8 +130,17 @@ def aeroplane(rng: np.random.Generator) -> Shape:
     pane = front + length * (0.07 if style != 1 else 0.16)
     long = length * (0.05, 0.16, 0.16)[style]
     top = r * (0.9, 1.4, 1.35)[style]
-    solid.add(along_y([(pane, r * 0.5, r * 0.3, r * 0.62), (pane + long * 0.5, r * 0.6, r * 0.3, top),
-                       (pane + long, r * 0.5, r * 0.3, r * 0.95)], cut=r * 0.2), "glass")
+    solid.add(
+        along_y(
+            [
+                (pane, r * 0.5, r * 0.3, r * 0.62),
+                (pane + long * 0.5, r * 0.6, r * 0.3, top),
+                (pane + long, r * 0.5, r * 0.3, r * 0.95),
+            ],
+            cut=r * 0.2,
+        ),
+        "glass",
+    )
     gear_y, drop = front + length * rng.uniform(0.1, 0.15), rng.uniform(0.35, 0.7)
     foot = np.array([0, gear_y, -r * 0.8 - drop])
     solid.add(tube([[0, gear_y, -r * 0.5], foot], 0.08, n=4), "metal")
@@ -120,9 +148,9 @@ def aeroplane(rng: np.random.Generator) -> Shape:
     if style == 0:
         for sign in (-1, 1):
             leg = np.array([sign * r, wing_y + chord * 0.7, foot[2]])
-            solid.add(tube([leg + [0, 0, drop + r * 0.6], leg], 0.09, n=4), "metal")
+            solid.add(tube([leg + xyz(0, 0, drop + r * 0.6), leg], 0.09, n=4), "metal")
             solid.add(disc(leg, 0.28, 0.24, n=10), "dark")
-    anchors["noselanding"] = foot - [0, 0.24, 0]
+    anchors["noselanding"] = foot - xyz(0, 0.24, 0)
     anchors["rudder_lower"] = (0, y0, z0 + r * 0.1)
     anchors["rudder_upper"] = (0, y0 + fin_sweep + base * 0.3, z0 + fin)
     anchors["tail"] = (0, back, r * 0.55)
@@ -150,16 +178,28 @@ def boat(rng: np.random.Generator) -> Shape:
     rings = []
     for i in range(len(y)):
         w, z0, z1 = wide[i], keel[i], top[i]
-        rings.append([[-w, y[i], z1], [-w * 0.9, y[i] + lean[i] * 0.5, z0 + 0.45 * (z1 - z0)],
-                      [-w * 0.4, y[i] + lean[i], z0], [w * 0.4, y[i] + lean[i], z0],
-                      [w * 0.9, y[i] + lean[i] * 0.5, z0 + 0.45 * (z1 - z0)], [w, y[i], z1]])
+        rings.append(
+            [
+                [-w, y[i], z1],
+                [-w * 0.9, y[i] + lean[i] * 0.5, z0 + 0.45 * (z1 - z0)],
+                [-w * 0.4, y[i] + lean[i], z0],
+                [w * 0.4, y[i] + lean[i], z0],
+                [w * 0.9, y[i] + lean[i] * 0.5, z0 + 0.45 * (z1 - z0)],
+                [w, y[i], z1],
+            ]
+        )
     open_boat = style in (0, 3)
     if open_boat:  # the inside, pushed down between the two rims
         floor = 0.3 * depth
         for i, section in enumerate(rings):
             w, z1 = wide[i] * rim, top[i]
             low = max(keel[i] + 0.1, floor) if 0 < i < len(y) - 1 else z1 - 0.05
-            section += [[w, y[i], z1], [w * 0.75, y[i], low], [-w * 0.75, y[i], low], [-w, y[i], z1]]
+            section += [
+                [w, y[i], z1],
+                [w * 0.75, y[i], low],
+                [-w * 0.75, y[i], low],
+                [-w, y[i], z1],
+            ]
     solid = Solid()
     solid.add(loft(rings), "paint")
     for sign in (-1, 1):
@@ -175,8 +215,12 @@ def boat(rng: np.random.Generator) -> Shape:
         z1 = depth + rng.uniform(0.7, 1.1)
         lean_c = rng.uniform(0.1, 0.5)
         low = [[-w, c0, z0 - 0.1], [w, c0, z0 - 0.1], [w, c1, z0 - 0.1], [-w, c1, z0 - 0.1]]
-        high = [[-w * 0.85, c0 + lean_c, z1], [w * 0.85, c0 + lean_c, z1], [w * 0.85, c1, z1],
-                [-w * 0.85, c1, z1]]
+        high = [
+            [-w * 0.85, c0 + lean_c, z1],
+            [w * 0.85, c0 + lean_c, z1],
+            [w * 0.85, c1, z1],
+            [-w * 0.85, c1, z1],
+        ]
         solid.add(loft([low, high]), "accent")
         low, high = np.array(low), np.array(high)
         low[:, 2] += 0.4
@@ -184,20 +228,36 @@ def boat(rng: np.random.Generator) -> Shape:
             j = (i + 1) % 4
             pane = np.array([low[i], low[j], high[j], high[i]])
             solid.add(panel(0.75 * pane + 0.25 * pane.mean(axis=0), 0.08), "glass")
-        solid.add(tube([[0, c1 - 0.3, z1], [0, c1 - 0.2, z1 + rng.uniform(0.3, 0.8)]], 0.04), "metal")
+        solid.add(
+            tube([[0, c1 - 0.3, z1], [0, c1 - 0.2, z1 + rng.uniform(0.3, 0.8)]], 0.04), "metal"
+        )
     if style == 2:
         mast, tall = front + length * rng.uniform(0.36, 0.45), rng.uniform(3.2, 5.0)
         solid.add(tube([[0, mast, depth * 0.8], [0, mast, depth + tall]], 0.06), "metal")
         boom = rng.uniform(0.35, 0.45) * length
         swing = rng.uniform(-0.4, 0.4)
-        sail = np.array([[0, mast + 0.1, depth + 0.5], [swing, mast + boom, depth + 0.5],
-                         [0, mast + 0.1, depth + tall * 0.97]])
+        sail = np.array(
+            [
+                [0, mast + 0.1, depth + 0.5],
+                [swing, mast + boom, depth + 0.5],
+                [0, mast + 0.1, depth + tall * 0.97],
+            ]
+        )
         solid.add(panel(sail, 0.04), "light")
-        jib = np.array([[0, front + 0.2, top[0] + 0.1], [swing * 0.6, mast - 0.15, depth + 0.5],
-                        [0, mast - 0.08, depth + tall * 0.8]])
+        jib = np.array(
+            [
+                [0, front + 0.2, top[0] + 0.1],
+                [swing * 0.6, mast - 0.15, depth + 0.5],
+                [0, mast - 0.08, depth + tall * 0.8],
+            ]
+        )
         solid.add(panel(jib, 0.04), "light")
-        solid.add(box((-half * 0.5, mast + 0.3, depth * 0.9), (half * 0.5, mast + 1.5, depth + 0.35),
-                      0.1), "accent")
+        solid.add(
+            box(
+                (-half * 0.5, mast + 0.3, depth * 0.9), (half * 0.5, mast + 1.5, depth + 0.35), 0.1
+            ),
+            "accent",
+        )
     anchors: dict[str, Any] = {
         "head": (0, front - 0.04, top[0] + 0.04),
         "head_down": (0, front + lean[0], keel[0]),

@@ -1,5 +1,6 @@
 """What stands in a room among the drawn objects: bottle, chair, diningtable, sofa, tvmonitor."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,21 @@ def bottle(rng: np.random.Generator) -> Shape:
     throat = min(shoulder + rng.uniform(0.8, 2.0), 8.6)
     waist = rng.uniform(0.82, 1.0)
     cap = rng.uniform(0.5, 1.0)
-    body = [(r * 0.9, 0.0), (r, 0.25), (r * (1 + waist) / 2, shoulder * 0.3),
-            (r * waist, shoulder * 0.55), (r, shoulder * 0.9), (r * 0.95, shoulder)]
+    body = [
+        (r * 0.9, 0.0),
+        (r, 0.25),
+        (r * (1 + waist) / 2, shoulder * 0.3),
+        (r * waist, shoulder * 0.55),
+        (r, shoulder * 0.9),
+        (r * 0.95, shoulder),
+    ]
     body += [(neck + (r - neck) * 0.45, (shoulder + throat) / 2), (neck, throat)]
     body += [(neck, height - cap)]
     solid = Solid()
     solid.add(turned(body), "paint")
-    solid.add(turned([(neck * 1.15, height - cap), (neck * 1.15, height), (neck * 0.9, height)]),
-              "accent")
+    solid.add(
+        turned([(neck * 1.15, height - cap), (neck * 1.15, height), (neck * 0.9, height)]), "accent"
+    )
     low, high = shoulder * rng.uniform(0.15, 0.3), shoulder * rng.uniform(0.7, 0.88)
     spread = rng.uniform(0.9, 1.3)
     turns = np.linspace(-spread, spread, 9) - np.pi / 2
@@ -82,8 +90,10 @@ def chair(rng: np.random.Generator) -> Shape:
     leg, splay = rng.uniform(0.016, 0.035), rng.uniform(0.0, 0.06)
     narrow = rng.uniform(0.8, 1.05)
     solid = Solid()
-    rings = [[[-half, -deep, z], [half, -deep, z], [half * narrow, deep, z], [-half * narrow, deep, z]]
-             for z in (seat - thick, seat)]
+    rings = [
+        [[-half, -deep, z], [half, -deep, z], [half * narrow, deep, z], [-half * narrow, deep, z]]
+        for z in (seat - thick, seat)
+    ]
     solid.add(loft(rings), "paint")
     top = half * narrow
     if style == 1:
@@ -94,13 +104,20 @@ def chair(rng: np.random.Generator) -> Shape:
         for t in np.linspace(0.35, 0.94, bars):
             z, y = seat + (back - seat) * t, deep + lean * t
             tall = (back - seat) * 0.055
-            solid.add(box((-top + leg, y - 0.012, z - tall), (top - leg, y + 0.012, z + tall)),
-                      "accent")
+            solid.add(
+                box((-top + leg, y - 0.012, z - tall), (top - leg, y + 0.012, z + tall)), "accent"
+            )
     else:
         foot = seat + (0.0 if style == 0 else rng.uniform(0.06, 0.14))
         t0 = (foot - seat) / (back - seat)
-        corners = np.array([[-top, deep + lean * t0, foot], [top, deep + lean * t0, foot],
-                            [top * 0.97, deep + lean, back], [-top * 0.97, deep + lean, back]])
+        corners = np.array(
+            [
+                [-top, deep + lean * t0, foot],
+                [top, deep + lean * t0, foot],
+                [top * 0.97, deep + lean, back],
+                [-top * 0.97, deep + lean, back],
+            ]
+        )
         solid.add(panel(corners, rng.uniform(0.03, 0.08)), "paint" if style == 2 else "accent")
         solid.add(box((-0.04, deep - 0.03, seat - 0.05), (0.04, deep + 0.05, foot + 0.1)), "dark")
     anchors: dict[str, Any] = {}
@@ -144,26 +161,63 @@ def diningtable(rng: np.random.Generator) -> Shape:
     if style == 2:
         half = rng.uniform(0.5, 0.75)
         deep = half * rng.uniform(0.8, 1.0)
-        solid.add(loft([ring((0, 0, z), (half * k, 0, 0), (0, deep * k, 0), 28) for z, k in
-                        ((height - thick, 0.97), (height - thick * 0.5, 1.0), (height, 0.99))]),
-                  "paint")
+        solid.add(
+            loft(
+                [
+                    ring((0, 0, z), (half * k, 0, 0), (0, deep * k, 0), 28)
+                    for z, k in (
+                        (height - thick, 0.97),
+                        (height - thick * 0.5, 1.0),
+                        (height, 0.99),
+                    )
+                ]
+            ),
+            "paint",
+        )
         foot = rng.uniform(0.22, 0.36)
-        solid.add(turned([(foot, 0.0), (foot * 0.9, 0.05), (0.07, 0.12), (0.06, height * 0.6),
-                          (0.1, height - thick)], n=14), "accent")
-        anchors = {"top_up": (0, deep, height), "top_down": (0, -deep, height),
-                   "top_left": (-half, 0, height), "top_right": (half, 0, height)}
+        solid.add(
+            turned(
+                [
+                    (foot, 0.0),
+                    (foot * 0.9, 0.05),
+                    (0.07, 0.12),
+                    (0.06, height * 0.6),
+                    (0.1, height - thick),
+                ],
+                n=14,
+            ),
+            "accent",
+        )
+        anchors = {
+            "top_up": (0, deep, height),
+            "top_down": (0, -deep, height),
+            "top_left": (-half, 0, height),
+            "top_right": (half, 0, height),
+        }
     else:
         solid.add(box((-half, -deep, height - thick), (half, deep, height)), "paint")
         inset, leg = rng.uniform(0.02, 0.12), rng.uniform(0.025, 0.06)
         apron = rng.uniform(0.04, 0.12)
-        solid.add(box((-half + inset + leg, -deep + inset + leg, height - thick - apron),
-                      (half - inset - leg, deep - inset - leg, height - thick)), "accent")
+        solid.add(
+            box(
+                (-half + inset + leg, -deep + inset + leg, height - thick - apron),
+                (half - inset - leg, deep - inset - leg, height - thick),
+            ),
+            "accent",
+        )
         for side, sign in SIDES:
             for name, end in (("lower", -1), ("upper", 1)):
                 x, y = sign * (half - inset - leg), end * (deep - inset - leg)
                 taper = leg * rng.uniform(0.6, 1.0) if style == 0 else leg
-                solid.add(loft([ring((x, y, z), (k, k, 0), (-k, k, 0), 4) for z, k in
-                                ((0, taper), (height - thick, leg))]), "accent")
+                solid.add(
+                    loft(
+                        [
+                            ring((x, y, z), (k, k, 0), (-k, k, 0), 4)
+                            for z, k in ((0, taper), (height - thick, leg))
+                        ]
+                    ),
+                    "accent",
+                )
                 anchors[f"leg_{name}_{side}"] = (x + sign * taper * 0.7, y + end * taper * 0.7, 0)
                 anchors[f"top_{name}_{side}"] = (sign * half, end * deep, height)
             if style == 1:
@@ -172,9 +226,15 @@ def diningtable(rng: np.random.Generator) -> Shape:
     for _ in range(int(rng.integers(0, 4))):  # things on it
         x, y = rng.uniform(-0.6, 0.6) * half, rng.uniform(-0.6, 0.6) * deep
         r, tall = rng.uniform(0.05, 0.13), rng.uniform(0.02, 0.2)
-        solid.add(loft([ring((x, y, z), (k, 0, 0), (0, k, 0), 12) for z, k in
-                        ((height, r * 0.6), (height + tall, r))]),
-                  str(rng.choice(["light", "glass", "metal"])))
+        solid.add(
+            loft(
+                [
+                    ring((x, y, z), (k, 0, 0), (0, k, 0), 12)
+                    for z, k in ((height, r * 0.6), (height + tall, r))
+                ]
+            ),
+            str(rng.choice(["light", "glass", "metal"])),
+        )
     return solid.finish(anchors, style)
 
 
@@ -189,16 +249,26 @@ def sofa(rng: np.random.Generator) -> Shape:
     solid = Solid()
     solid.add(box((-half, -deep, foot), (half, deep, seat - 0.1)), "paint")
     inner = half - arm
-    back_rings = [[[-half, deep - rest - shift, z], [half, deep - rest - shift, z], [half, deep, z],
-                   [-half, deep, z]] for z, shift in ((foot, lean), (back, 0.0))]
+    back_rings = [
+        [
+            [-half, deep - rest - shift, z],
+            [half, deep - rest - shift, z],
+            [half, deep, z],
+            [-half, deep, z],
+        ]
+        for z, shift in ((foot, lean), (back, 0.0))
+    ]
     solid.add(loft(back_rings), "paint")
     edges = np.linspace(-inner, inner, seats + 1)
     kind = str(rng.choice(["paint", "accent"]))
     y1 = deep - rest - lean * 0.6
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
-        solid.add(box((a + 0.01, -deep - 0.02, seat - 0.11), (b - 0.01, y1 + 0.04, seat), 0.04), kind)
-        solid.add(box((a + 0.02, y1 - 0.1, seat - 0.02), (b - 0.02, y1 + 0.08, back - 0.05), 0.05),
-                  kind)
+    for a, b in pairwise(edges):
+        solid.add(
+            box((a + 0.01, -deep - 0.02, seat - 0.11), (b - 0.01, y1 + 0.04, seat), 0.04), kind
+        )
+        solid.add(
+            box((a + 0.02, y1 - 0.1, seat - 0.02), (b - 0.02, y1 + 0.08, back - 0.05), 0.05), kind
+        )
     for _, sign in SIDES:
         x0, x1 = sorted((sign * inner, sign * half))
         if style == 0:
@@ -206,9 +276,20 @@ def sofa(rng: np.random.Generator) -> Shape:
         else:
             solid.add(box((x0, -deep, foot), (x1, deep - 0.02, arm_z - arm * 0.4)), "paint")
             middle = (x0 + x1) / 2
-            solid.add(loft([ring((middle, y, arm_z - arm * 0.45), (arm * 0.62, 0, 0),
-                                 (0, 0, arm * 0.55), 12) for y in (-deep - 0.02, deep - 0.05)]),
-                      "paint")
+            solid.add(
+                loft(
+                    [
+                        ring(
+                            (middle, y, arm_z - arm * 0.45),
+                            (arm * 0.62, 0, 0),
+                            (0, 0, arm * 0.55),
+                            12,
+                        )
+                        for y in (-deep - 0.02, deep - 0.05)
+                    ]
+                ),
+                "paint",
+            )
         for y in (-deep + 0.06, deep - 0.06):
             x = sign * (half - 0.07)
             solid.add(box((x - 0.035, y - 0.035, 0), (x + 0.035, y + 0.035, foot + 0.02)), "dark")
@@ -217,8 +298,9 @@ def sofa(rng: np.random.Generator) -> Shape:
         u, v = 0.17 * np.array([np.cos(tilt), 0, np.sin(tilt)]), np.array([0, 0.07, 0.16])
         v = v + 0.17 * np.array([-np.sin(tilt), 0, 0])
         middle = np.array([x, y1 - 0.2, seat + 0.16])
-        solid.add(panel([middle - u - v, middle + u - v, middle + u + v, middle - u + v], 0.1),
-                  "light")
+        solid.add(
+            panel([middle - u - v, middle + u - v, middle + u + v, middle - u + v], 0.1), "light"
+        )
     anchors: dict[str, Any] = {}
     for side, sign in SIDES:
         anchors[f"front_bottom_{side}"] = (sign * half, -deep, foot)
@@ -245,25 +327,35 @@ def tvmonitor(rng: np.random.Generator) -> Shape:
         z0, z1 = np.sort(rng.uniform(low, tall - rim, 2))
         solid.add(box((x0, -0.016, z0), (x1, 0.0, z1)), str(rng.choice(["light", "accent"])))
     for i in range(int(rng.integers(1, 4))):
-        solid.add(ball((half - rim - 0.05 * i, -0.005, (low - tall) / 2), (0.014, 0.014, 0.014), n=6),
-                  "metal")
+        solid.add(
+            ball((half - rim - 0.05 * i, -0.005, (low - tall) / 2), (0.014, 0.014, 0.014), n=6),
+            "metal",
+        )
     anchors: dict[str, Any] = {}
     for side, sign in SIDES:
         for level, z in (("bottom", -tall), ("top", tall)):
             anchors[f"front_{level}_{side}"] = (sign * half, 0, z)
     if style == 0:
         shrink, far = rng.uniform(0.5, 0.8), deep + rng.uniform(0.25, 0.5)
-        rings = [[[-half * k, y, -tall * k - s], [half * k, y, -tall * k - s], [half * k, y, tall * k - s],
-                  [-half * k, y, tall * k - s]] for y, k, s in
-                 ((deep, 0.97, 0.0), (far, shrink, 0.05))]
+        rings = [
+            [
+                [-half * k, y, -tall * k - s],
+                [half * k, y, -tall * k - s],
+                [half * k, y, tall * k - s],
+                [-half * k, y, tall * k - s],
+            ]
+            for y, k, s in ((deep, 0.97, 0.0), (far, shrink, 0.05))
+        ]
         solid.add(loft(rings), "accent")
         for side, sign in SIDES:
             anchors[f"back_bottom_{side}"] = (sign * half * shrink, far, -tall * shrink - 0.05)
             anchors[f"back_top_{side}"] = (sign * half * shrink, far, tall * shrink - 0.05)
         if rng.random() < 0.5:
             for sign in (-1, 1):
-                solid.add(tube([[sign * 0.03, deep, tall], [sign * 0.25, deep, tall + 0.3]], 0.008,
-                               n=4), "metal")
+                solid.add(
+                    tube([[sign * 0.03, deep, tall], [sign * 0.25, deep, tall + 0.3]], 0.008, n=4),
+                    "metal",
+                )
     else:
         foot = rng.uniform(0.1, 0.25)
         solid.add(box((-0.06, 0.0, -tall - foot), (0.06, deep, -tall + 0.1)), "dark")

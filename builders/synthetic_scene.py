@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from jladkit.builders.synthetic_craft import aeroplane, boat
+from jladkit.builders.synthetic_cycles import bicycle, motorbike
 from jladkit.builders.synthetic_indoor import bottle, chair, diningtable, sofa, tvmonitor
 from jladkit.builders.synthetic_render import (
     SAMPLES,
@@ -15,12 +16,13 @@ from jladkit.builders.synthetic_render import (
     paint_job,
     project,
     rasterise,
+    rotation,
     shade,
     unproject,
     visible,
 )
 from jladkit.builders.synthetic_solids import Shape
-from jladkit.builders.synthetic_vehicles import bicycle, bus, car, motorbike, train
+from jladkit.builders.synthetic_vehicles import bus, car, train
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,17 @@ def draw_picture(category: str, rng: np.random.Generator, size: int) -> Picture:
     width, height = picture_size(rng, size)
     shape = KINDS[category].make(rng)
     view, truncated = choose_view(category, shape, rng, width, height)
-    ambient = rng.uniform(0.3, 0.6)
-    light = rng.normal(size=3) * [0.7, 0.7, 0.25] + [0, 0, 0.8]
+    ambient = rng.uniform(0.35, 0.65)
+    light = rng.normal(0, 0.5, 3) + [0, 0, 0.6] + 0.7 * rotation(view)[2]
     light /= np.linalg.norm(light)
     backdrop = background(category, shape, view, rng, width, height)
     layer, depth = render(shape, view, rng, width, height, light, ambient)
     alpha = layer[..., 3:]
     pixels = layer[..., :3] + (1 - alpha) * backdrop
-    pixels = pixels * rng.uniform(0.85, 1.1) * rng.uniform(0.95, 1.05, 3)
+    pixels = pixels * rng.uniform(0.9, 1.2) * rng.uniform(0.95, 1.05, 3)
     pixels += rng.normal(0, rng.uniform(0.0, 0.025), (height, width, 1))
-    seen = np.isfinite(depth).reshape(height, SAMPLES, width, SAMPLES).any(axis=(1, 3))
-    rows, columns = np.nonzero(seen.any(axis=1))[0], np.nonzero(seen.any(axis=0))[0]
+    seen = layer[..., 3] > 0
+    rows, columns = (np.nonzero(seen.any(axis))[0] for axis in (1, 0))
     anchors = np.array(list(shape.anchors.values()))
     locations, _ = project(anchors, view)
     outside = ((locations < -0.5) | (locations >= np.array([width, height]) - 0.5)).any(axis=1)
@@ -118,7 +120,9 @@ def choose_view(
         azimuth = rng.uniform(0, 360)
     elevation = float(np.clip(rng.normal(12, 9), -5, 35))
     theta = float(np.clip(rng.normal(0, 4), -12, 12))
-    view = Viewpoint(round(azimuth % 360, 3) % 360, round(elevation, 3), round(theta, 3), 10.0, 0, 0)
+    view = Viewpoint(
+        round(azimuth % 360, 3) % 360, round(elevation, 3), round(theta, 3), 10.0, 0, 0
+    )
     xy, _ = project(shape.vertices, view)
     low, high = xy.min(axis=0), xy.max(axis=0)
     truncated = bool(rng.random() < 0.04)
@@ -140,21 +144,31 @@ def render(
     height: int,
     light: np.ndarray,
     ambient: float,
+    samples: int = SAMPLES,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The object alone: RGBA (H, W, 4), colours multiplied by coverage; the finer z-buffer."""
     finish = paint_job(rng)
     xy, depth = project(shape.vertices, view)
-    fine = (width * SAMPLES, height * SAMPLES)
-    face, far = rasterise((xy + 0.5) * SAMPLES - 0.5, depth, shape.faces, *fine)
+    # Only the window around the object is drawn; it starts at a whole pixel.
+    limit = np.array([width, height])
+    low = np.floor(xy.min(axis=0)).clip(0, limit - 1).astype(int)
+    high = np.ceil(xy.max(axis=0) + 1).clip(low + 1, limit).astype(int)
+    w, h = (int(v) for v in high - low)
+    corners = (xy - low + 0.5) * samples - 0.5
+    face, near = rasterise(corners, depth, shape.faces, w * samples, h * samples)
     row, column = np.nonzero(face >= 0)
-    seen = np.column_stack([column, row])
-    points = unproject((seen + 0.5) / SAMPLES - 0.5, far[row, column], view)
-    layer = np.zeros((height, width, 4))
+    seen = (np.column_stack([column, row]) + 0.5) / samples - 0.5 + low
+    points = unproject(seen, near[row, column], view)
     hues = shade(shape, finish, face[row, column], points, view, light, ambient)
-    at = (row // SAMPLES) * width + column // SAMPLES
-    for channel, values in enumerate([*hues.T, np.ones(len(at))]):
-        total = np.bincount(at, values, minlength=width * height)
-        layer[..., channel] = total.reshape(height, width) / SAMPLES**2
+    layer = np.zeros((height, width, 4), dtype=np.float32)
+    window = layer[low[1] : high[1], low[0] : high[0]]
+    at = (row // samples) * w + column // samples
+    for channel, values in enumerate([*hues.T, None]):
+        total = np.bincount(at, values, minlength=w * h)
+        window[..., channel] = total.reshape(h, w) / samples**2
+    far = np.full((height * samples, width * samples), np.inf)
+    y, x = low[1] * samples, low[0] * samples
+    far[y : y + h * samples, x : x + w * samples] = near
     return layer, far
 
 
@@ -163,15 +177,15 @@ def background(
 ) -> np.ndarray:
     """(H, W, 3) RGB in 0..1: gradients, noise, scattered shapes, a cut-off other object, a shadow."""
     horizon = rng.uniform(0.25, 0.75)
-    y = np.linspace(0, 1, height)[:, None, None]
-    above = colour(rng) * (1 - y) + colour(rng) * y
-    below = colour(rng) * (1 - y) + colour(rng) * y
+    y = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
+    tones = [0.6 * tone + 0.4 * tone.mean() for tone in (colour(rng) for _ in range(4))]
+    above = tones[0] * (1 - y) + tones[1] * y
+    below = tones[2] * (1 - y) + tones[3] * y
     soft = 1 / (1 + np.exp(-(y - horizon) * rng.choice([6.0, 60.0, 400.0])))
-    canvas = np.broadcast_to(above * (1 - soft) + below * soft, (height, width, 3)).copy()
-    for cells in (4, 12, 40):
-        grain = rng.normal(0, rng.uniform(0.02, 0.1), (cells, cells, 3))
-        grain = grain * 0.4 + grain.mean(axis=2, keepdims=True)
-        canvas += enlarged(grain, width, height)
+    canvas = np.repeat((above * (1 - soft) + below * soft).astype(np.float32), width, axis=1)
+    for cells in (4, 12, 48):
+        grain = rng.normal(0, rng.uniform(0.01, 0.1), (cells, cells, 3)).astype(np.float32)
+        canvas += enlarged(grain * 0.25 + grain.mean(axis=2, keepdims=True), width, height)
     picture = Image.fromarray(np.rint(canvas.clip(0, 1) * 255).astype(np.uint8))
     clutter(picture, rng)
     if rng.random() < 0.7:
@@ -179,21 +193,17 @@ def background(
         place_other(picture, str(rng.choice(others)), rng)
     if category != "aeroplane":
         shadow(picture, shape, view, rng)
-    picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 1.6)))
-    return np.asarray(picture, dtype=float) / 255
+    blur = rng.uniform(-0.8, 1.6)  # one background in three is as sharp as the object
+    if blur > 0:
+        picture = picture.filter(ImageFilter.GaussianBlur(blur))
+    return np.asarray(picture, dtype=np.float32) / 255
 
 
 def enlarged(grid: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(h, w, 3) -> (height, width, 3), smoothly."""
-    layers = [
-        np.asarray(
-            Image.fromarray(grid[..., c].astype(np.float32)).resize(
-                (width, height), Image.Resampling.BICUBIC
-            )
-        )
-        for c in range(3)
-    ]
-    return np.stack(layers, axis=2)
+    """(h, w, 3) in -0.5..0.5 -> (height, width, 3), smoothly."""
+    small = Image.fromarray(np.rint((grid + 0.5).clip(0, 1) * 255).astype(np.uint8))
+    large = small.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(large, dtype=np.float32) / 255 - 0.5
 
 
 def clutter(picture: Image.Image, rng: np.random.Generator) -> None:
@@ -231,15 +241,13 @@ def place_other(picture: Image.Image, category: str, rng: np.random.Generator) -
     distance = 3000 / (rng.uniform(0.3, 0.7) * min(width, height))
     view = Viewpoint(rng.uniform(0, 360), rng.uniform(-5, 30), rng.normal(0, 15), distance, px, py)
     light = np.array([0.3, -0.4, 0.86])
-    layer, _ = render(shape, view, rng, width, height, light, 0.5)
+    layer, _ = render(shape, view, rng, width, height, light, 0.5, samples=1)
     backdrop = np.asarray(picture, dtype=float) / 255
     mixed = layer[..., :3] + (1 - layer[..., 3:]) * backdrop
     picture.paste(Image.fromarray(np.rint(mixed.clip(0, 1) * 255).astype(np.uint8)))
 
 
-def shadow(
-    picture: Image.Image, shape: Shape, view: Viewpoint, rng: np.random.Generator
-) -> None:
+def shadow(picture: Image.Image, shape: Shape, view: Viewpoint, rng: np.random.Generator) -> None:
     """Darken the ground below the object."""
     low, high = shape.vertices.min(axis=0), shape.vertices.max(axis=0)
     turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -251,7 +259,8 @@ def shadow(
         ]
     )
     xy, _ = project(outline, view)
-    mask = Image.new("L", picture.size)
-    ImageDraw.Draw(mask).polygon([(x, y) for x, y in xy], fill=int(rng.integers(40, 190)))
-    mask = mask.filter(ImageFilter.GaussianBlur(rng.uniform(2, 7)))
-    picture.paste((10, 10, 12), mask=mask)
+    width, height = picture.size
+    mask = Image.new("L", (width // 4, height // 4))  # a blurred thing needs no more
+    ImageDraw.Draw(mask).polygon([(x / 4, y / 4) for x, y in xy], fill=int(rng.integers(40, 190)))
+    mask = mask.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.8)))
+    picture.paste((10, 10, 12), mask=mask.resize(picture.size, Image.Resampling.BILINEAR))

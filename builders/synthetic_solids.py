@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 MATERIALS = ("paint", "accent", "dark", "glass", "metal", "light")
 
-Points = Sequence[Sequence[float]] | np.ndarray
 Mesh = tuple[np.ndarray, np.ndarray]  # (V, 3) corners, (F, 3) rows of corners
 
 
@@ -48,7 +48,7 @@ class Solid:
         self.materials.append(np.full(len(faces), MATERIALS.index(material)))
         self.count += len(corners)
 
-    def finish(self, anchors: Mapping[str, Sequence[float] | np.ndarray], style: int) -> Shape:
+    def finish(self, anchors: Mapping[str, ArrayLike], style: int) -> Shape:
         """Centre and scale the whole, anchors along with it."""
         vertices = np.concatenate(self.vertices)
         low, high = vertices.min(axis=0), vertices.max(axis=0)
@@ -62,7 +62,12 @@ class Solid:
         )
 
 
-def loft(rings: Points | Sequence[np.ndarray], closed: bool = False) -> Mesh:
+def xyz(x: float, y: float, z: float) -> np.ndarray:
+    """(3,) a point, or a step from one to another."""
+    return np.array([x, y, z])
+
+
+def loft(rings: ArrayLike | Sequence[ArrayLike], closed: bool = False) -> Mesh:
     """A skin over R rings of n corners each, (R, n, 3).
 
     The two ends get lids (fans around their middles), unless `closed` joins the last ring to the
@@ -86,7 +91,7 @@ def loft(rings: Points | Sequence[np.ndarray], closed: bool = False) -> Mesh:
     return vertices, np.concatenate(faces)
 
 
-def ring(middle: Sequence[float], u: Sequence[float], v: Sequence[float], n: int) -> np.ndarray:
+def ring(middle: ArrayLike, u: ArrayLike, v: ArrayLike, n: int) -> np.ndarray:
     """(n, 3) points of the ellipse around `middle` with half axes `u` and `v`."""
     turn = np.arange(n) * (2 * np.pi / n)
     return (
@@ -96,9 +101,9 @@ def ring(middle: Sequence[float], u: Sequence[float], v: Sequence[float], n: int
     )
 
 
-def box(low: Sequence[float], high: Sequence[float], round_by: float = 0.0) -> Mesh:
+def box(low: ArrayLike, high: ArrayLike, round_by: float = 0.0) -> Mesh:
     """A box from corner to corner, its edges cut off by `round_by`."""
-    (x0, y0, z0), (x1, y1, z1) = low, high
+    (x0, y0, z0), (x1, y1, z1) = np.asarray(low, float), np.asarray(high, float)
     if round_by <= 0:
         return loft([frame(x0, x1, y0, y1, z) for z in (z0, z1)])
     c = min(round_by, 0.45 * min(x1 - x0, y1 - y0, z1 - z0))
@@ -124,12 +129,14 @@ def along_y(stations: Sequence[tuple[float, float, float, float]], cut: float = 
     """A body from front to back, from stations (y, half width, lower z, upper z)."""
     rings = []
     for y, half, low, high in stations:
-        flat = cut_frame(-half, half, low, high, 0.0, cut) if cut else frame(-half, half, low, high, 0)
+        flat = (
+            cut_frame(-half, half, low, high, 0.0, cut) if cut else frame(-half, half, low, high, 0)
+        )
         rings.append(np.stack([flat[:, 0], np.full(len(flat), y), flat[:, 1]], axis=1))
     return loft(rings)
 
 
-def tube(path: Points, radius: float | Sequence[float], n: int = 6) -> Mesh:
+def tube(path: ArrayLike | Sequence[ArrayLike], radius: ArrayLike, n: int = 6) -> Mesh:
     """A pipe of n sides along a path (R, 3)."""
     points = np.asarray(path, dtype=float)
     radii = np.broadcast_to(np.asarray(radius, float), len(points))
@@ -148,16 +155,17 @@ def turned(profile: Sequence[tuple[float, float]], n: int = 20) -> Mesh:
     return loft([ring((0, 0, z), (r, 0, 0), (0, r, 0), n) for r, z in profile])
 
 
-def ball(middle: Sequence[float], radii: Sequence[float], n: int = 10) -> Mesh:
+def ball(middle: ArrayLike, radii: ArrayLike, n: int = 10) -> Mesh:
     """An ellipsoid."""
-    x, y, z = middle
+    x, y, z = np.asarray(middle, float)
+    a, b, c = np.asarray(radii, float)
     turns = np.linspace(-np.pi / 2, np.pi / 2, 7)[1:-1]
     return loft(
         [
             ring(
-                (x, y, z + radii[2] * np.sin(t)),
-                (radii[0] * np.cos(t), 0, 0),
-                (0, radii[1] * np.cos(t), 0),
+                (x, y, z + c * np.sin(t)),
+                (a * np.cos(t), 0, 0),
+                (0, b * np.cos(t), 0),
                 n,
             )
             for t in turns
@@ -165,19 +173,16 @@ def ball(middle: Sequence[float], radii: Sequence[float], n: int = 10) -> Mesh:
     )
 
 
-def disc(middle: Sequence[float], radius: float, width: float, n: int = 16) -> Mesh:
+def disc(middle: ArrayLike, radius: float, width: float, n: int = 16) -> Mesh:
     """A wheel-like cylinder around the x direction, its edges rounded."""
-    x, y, z = middle
+    x, y, z = np.asarray(middle, float)
     rings = [(-0.5, 0.9), (-0.35, 1.0), (0.35, 1.0), (0.5, 0.9)]
     return loft(
-        [
-            ring((x + width * s, y, z), (0, radius * r, 0), (0, 0, radius * r), n)
-            for s, r in rings
-        ]
+        [ring((x + width * s, y, z), (0, radius * r, 0), (0, 0, radius * r), n) for s, r in rings]
     )
 
 
-def hoop(middle: Sequence[float], radius: float, thick: float, n: int = 24, m: int = 6) -> Mesh:
+def hoop(middle: ArrayLike, radius: float, thick: float, n: int = 24, m: int = 6) -> Mesh:
     """A tyre: a ring-shaped pipe around the x direction."""
     turn = np.arange(n) * (2 * np.pi / n)
     rings = [
@@ -192,7 +197,7 @@ def hoop(middle: Sequence[float], radius: float, thick: float, n: int = 24, m: i
     return loft(rings, closed=True)
 
 
-def panel(corners: Points, thickness: float) -> Mesh:
+def panel(corners: ArrayLike | Sequence[ArrayLike], thickness: float) -> Mesh:
     """A flat plate with `corners` (n, 3) for its outline, thickened to both sides."""
     outline = np.asarray(corners, dtype=float)
     normal = np.cross(outline[1] - outline[0], outline[2] - outline[1])
@@ -200,7 +205,7 @@ def panel(corners: Points, thickness: float) -> Mesh:
     return loft([outline - normal, outline + normal])
 
 
-def car_wheel(solid: Solid, middle: Sequence[float], radius: float, width: float) -> None:
+def car_wheel(solid: Solid, middle: ArrayLike, radius: float, width: float) -> None:
     """A tyre with a bright hub on both sides; its outer middle lies `width` * 0.55 from `middle`."""
     solid.add(disc(middle, radius, width), "dark")
     solid.add(disc(middle, radius * 0.55, width * 1.1, n=10), "metal")

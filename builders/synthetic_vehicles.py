@@ -1,4 +1,4 @@
-"""Road vehicles and trains among the drawn objects: bicycle, bus, car, motorbike, train.
+"""Road vehicles and trains among the drawn objects: bus, car, train.
 
 Anchors carry PASCAL3D+'s names in PASCAL3D+'s sense of left and right: left is the side of
 negative x for most parts, but the rear ends of cars and trains are named by somebody behind them.
@@ -16,7 +16,6 @@ from jladkit.builders.synthetic_solids import (
     box,
     car_wheel,
     disc,
-    hoop,
     loft,
     panel,
     tube,
@@ -85,11 +84,18 @@ def car(rng: np.random.Generator) -> Shape:
     side, size = half * 0.7, rng.uniform(0.07, 0.14)
     for sign in (-1, 1):
         solid.add(ball((sign * side, front + 0.03, lamp), (size * 1.4, 0.09, size)), "light")
-        solid.add(box((sign * side - 0.1, back - 0.03, lamp), (sign * side + 0.1, back + 0.03,
-                  lamp + 0.16)), "accent")
+        solid.add(
+            box(
+                (sign * side - 0.1, back - 0.03, lamp),
+                (sign * side + 0.1, back + 0.03, lamp + 0.16),
+            ),
+            "accent",
+        )
         x0, x1 = sorted((sign * half * 0.98, sign * (half + 0.14)))
         solid.add(box((x0, y0 + 0.25, belt), (x1, y0 + 0.33, belt + 0.13)), "dark")
-    solid.add(box((-half * 0.4, front - 0.02, low + 0.14), (half * 0.4, front + 0.05, lamp)), "dark")
+    solid.add(
+        box((-half * 0.4, front - 0.02, low + 0.14), (half * 0.4, front + 0.05, lamp)), "dark"
+    )
     solid.add(box((-half * 0.9, front - 0.05, low), (half * 0.9, front + 0.1, low + 0.13)), "metal")
     solid.add(box((-half * 0.9, back - 0.1, low), (half * 0.9, back + 0.05, low + 0.13)), "metal")
     outer = half - tyre * 0.35 + tyre * 0.55
@@ -129,8 +135,10 @@ def bus(rng: np.random.Generator) -> Shape:
             ]
         )
     solid.add(loft(rings), "paint")
-    rows = [(low + (height - low) * a, low + (height - low) * b) for a, b in
-            (((0.5, 0.82),), ((0.24, 0.44), (0.62, 0.86)))[style]]
+    rows = [
+        (low + (height - low) * a, low + (height - low) * b)
+        for a, b in (((0.5, 0.82),), ((0.24, 0.44), (0.62, 0.86)))[style]
+    ]
     count = int(rng.integers(4, 9))
     edges = np.linspace(front + length * 0.1, back - length * 0.05, count + 1)
     gap = (edges[1] - edges[0]) * rng.uniform(0.04, 0.14)
@@ -142,20 +150,35 @@ def bus(rng: np.random.Generator) -> Shape:
                 bottom = low + 0.1 if sign > 0 and i == door and z0 == rows[0][0] else z0
                 solid.add(box((x0, edges[i] + gap, bottom), (x1, edges[i + 1] - gap, z1)), "glass")
         x0, x1 = sorted((sign * (half - 0.1), sign * (half + 0.01)))
-        solid.add(box((x0, front, low + 0.15), (x1, back, low + 0.15 + rng.uniform(0.1, 0.4))),
-                  "accent")
+        solid.add(
+            box((x0, front, low + 0.15), (x1, back, low + 0.15 + rng.uniform(0.1, 0.4))), "accent"
+        )
     for z0, z1 in rows:
         z0 = z0 - 0.12 * (height - low)
         share = max(0.0, (z1 / height - 0.55)) * lean
-        solid.add(box((-half * 0.9, front - 0.02 + share * 0.4, z0),
-                      (half * 0.9, front + 0.5, z1)), "glass")
-        solid.add(box((-half * 0.75, back - 0.3, z0 + 0.2), (half * 0.75, back + 0.015, z1)), "glass")
-    solid.add(box((-half * 0.6, front - 0.02 + lean, height - 0.22),
-                  (half * 0.6, front + lean + 0.2, height - 0.02)), "dark")
+        solid.add(
+            box((-half * 0.9, front - 0.02 + share * 0.4, z0), (half * 0.9, front + 0.5, z1)),
+            "glass",
+        )
+        solid.add(
+            box((-half * 0.75, back - 0.3, z0 + 0.2), (half * 0.75, back + 0.015, z1)), "glass"
+        )
+    solid.add(
+        box(
+            (-half * 0.6, front - 0.02 + lean, height - 0.22),
+            (half * 0.6, front + lean + 0.2, height - 0.02),
+        ),
+        "dark",
+    )
     lamp = low + 0.35
     for sign in (-1, 1):
-        solid.add(box((sign * half * 0.7 - 0.2, front - 0.04, lamp - 0.12),
-                      (sign * half * 0.7 + 0.2, front + 0.1, lamp + 0.12)), "light")
+        solid.add(
+            box(
+                (sign * half * 0.7 - 0.2, front - 0.04, lamp - 0.12),
+                (sign * half * 0.7 + 0.2, front + 0.1, lamp + 0.12),
+            ),
+            "light",
+        )
     solid.add(box((-half, front - 0.06, low), (half, front + 0.1, low + 0.15), cut * 0.2), "dark")
     radius, tyre = rng.uniform(0.42, 0.52), 0.3
     axle0 = front + rng.uniform(0.12, 0.25) * length
@@ -163,8 +186,12 @@ def bus(rng: np.random.Generator) -> Shape:
     for y in (axle0, axle1):
         for sign in (-1, 1):
             car_wheel(solid, (sign * (half - 0.12), y, radius), radius, tyre)
-    corner = {"front_lower": (front, half, low), "front_upper": (front + lean, half - 0.06, height),
-              "back_lower": (back, half, low), "back_upper": (back - 0.05, half - 0.06, height)}
+    corner = {
+        "front_lower": (front, half, low),
+        "front_upper": (front + lean, half - 0.06, height),
+        "back_lower": (back, half, low),
+        "back_upper": (back - 0.05, half - 0.06, height),
+    }
     anchors = wheel_anchors(half - 0.12 + tyre * 0.55, axle0, axle1, radius)
     for end in ("front", "back"):
         for side, sign in (("left", -1), ("right", 1)):
@@ -188,20 +215,36 @@ def train(rng: np.random.Generator) -> Shape:
         end = start + length
         first = number == 0
         if first and style == 2:
-            stations = [(start, half * 0.3, low + 0.1, low + 0.25 * height),
-                        (start + nose * 0.35, half * 0.7, low, low + 0.5 * height),
-                        (start + nose * 0.75, half * 0.93, low, height * 0.9),
-                        (start + nose * 1.2, half, low, height), (end - 0.1, half, low, height)]
+            stations = [
+                (start, half * 0.3, low + 0.1, low + 0.25 * height),
+                (start + nose * 0.35, half * 0.7, low, low + 0.5 * height),
+                (start + nose * 0.75, half * 0.93, low, height * 0.9),
+                (start + nose * 1.2, half, low, height),
+                (end - 0.1, half, low, height),
+            ]
             solid.add(along_y(stations, cut=cut), "paint")
         elif first:
-            solid.add(along_y([(start, half, low, low + 0.45 * height),
-                               (start + nose, half, low, height), (end - 0.1, half, low, height)]),
-                      "paint")
+            solid.add(
+                along_y(
+                    [
+                        (start, half, low, low + 0.45 * height),
+                        (start + nose, half, low, height),
+                        (end - 0.1, half, low, height),
+                    ]
+                ),
+                "paint",
+            )
         else:
-            solid.add(along_y([(start + 0.1, half, low, height), (end - 0.1, half, low, height)]),
-                      "paint")
-            solid.add(box((-half * 0.7, start - 0.15, low + 0.1), (half * 0.7, start + 0.15,
-                          height * 0.93)), "dark")
+            solid.add(
+                along_y([(start + 0.1, half, low, height), (end - 0.1, half, low, height)]), "paint"
+            )
+            solid.add(
+                box(
+                    (-half * 0.7, start - 0.15, low + 0.1),
+                    (half * 0.7, start + 0.15, height * 0.93),
+                ),
+                "dark",
+            )
         body = start + (nose * 1.3 if first else 0.2)
         windows = int(rng.integers(3, 6))
         edges = np.linspace(body + 0.2, end - 0.3, windows + 1)
@@ -220,15 +263,24 @@ def train(rng: np.random.Generator) -> Shape:
         start = end
     if style == 2:
         y, z = nose * 0.35, low + 0.5 * height
-        glass = [[-half * 0.55, y + nose * 0.12, z + 0.15 * height],
-                 [half * 0.55, y + nose * 0.12, z + 0.15 * height],
-                 [half * 0.6, nose * 0.75, height * 0.92], [-half * 0.6, nose * 0.75, height * 0.92]]
+        glass = [
+            [-half * 0.55, y + nose * 0.12, z + 0.15 * height],
+            [half * 0.55, y + nose * 0.12, z + 0.15 * height],
+            [half * 0.6, nose * 0.75, height * 0.92],
+            [-half * 0.6, nose * 0.75, height * 0.92],
+        ]
         solid.add(panel(np.array(glass), 0.12), "glass")
     else:
         z = low + 0.45 * height
         for x0, x1 in ((-0.88, -0.06), (0.06, 0.88)):
-            glass = np.array([[x0 * half, 0, z], [x1 * half, 0, z], [x1 * half, nose, height],
-                              [x0 * half, nose, height]])
+            glass = np.array(
+                [
+                    [x0 * half, 0, z],
+                    [x1 * half, 0, z],
+                    [x1 * half, nose, height],
+                    [x0 * half, nose, height],
+                ]
+            )
             solid.add(panel(0.8 * glass + 0.2 * glass.mean(axis=0), 0.08), "glass")
         solid.add(box((-half, -0.05, low + 0.2), (half, 0.1, low + 0.42 * height)), "accent")
     tip = half * (0.3 if style == 2 else 1.0)
@@ -248,149 +300,4 @@ def train(rng: np.random.Generator) -> Shape:
         anchors[f"tail_{side}_top"] = (-sign * half, ends[-1] - 0.1, height)
     if style == 2:
         anchors["head_top"] = (0, nose * 1.2, height)
-    return solid.finish(anchors, style)
-
-
-def bicycle(rng: np.random.Generator) -> Shape:
-    """Racing, city or step-through frame."""
-    style = int(rng.integers(3))
-    radius, base = rng.uniform(0.29, 0.36), rng.uniform(0.96, 1.12)
-    thick, pipe = rng.uniform(0.016, 0.03), rng.uniform(0.017, 0.026)
-    front, back = -base / 2, base / 2
-    crank = np.array([0, back - rng.uniform(0.4, 0.46), radius * rng.uniform(0.78, 0.95)])
-    head = np.array([0, front + rng.uniform(0.13, 0.2), rng.uniform(0.72, 0.88)])
-    bar = np.array([0, head[1] + rng.uniform(-0.1, 0.04), head[2] + rng.uniform(0.1, 0.24)])
-    seat = np.array([0, crank[1] + rng.uniform(0.12, 0.2), rng.uniform(0.86, 1.04)])
-    neck = np.array([0, head[1] - 0.02, head[2] - rng.uniform(0.1, 0.16)])
-    lug = crank + (seat - crank) * (rng.uniform(0.72, 0.85) if style < 2 else rng.uniform(0.3, 0.5))
-    solid = Solid()
-    for y in (front, back):
-        solid.add(hoop((0, y, radius), radius - thick, thick), "dark")
-        solid.add(hoop((0, y, radius), radius - 2.4 * thick, thick * 0.5, m=4), "metal")
-        solid.add(disc((0, y, radius), 0.035, 0.1, n=8), "metal")
-        for turn in np.arange(7) * (np.pi / 7) + rng.uniform(0, 0.4):
-            reach = (radius - 2 * thick) * np.array([0, np.cos(turn), np.sin(turn)])
-            axle = np.array([0, y, radius])
-            solid.add(tube([axle - reach, axle + reach], 0.005, n=4), "metal")
-    fork = np.array([0, front, radius])
-    axle = np.array([0, back, radius])
-    for sign in (-1, 1):
-        side = np.array([sign * 0.045, 0, 0])
-        solid.add(tube([fork + side, neck + side * 0.6], pipe * 0.7), "metal" if style else "paint")
-        solid.add(tube([axle + side, crank + side * 0.5], pipe * 0.6), "paint")
-        solid.add(tube([axle + side, lug + side * 0.4], pipe * 0.55), "paint")
-    for a, b in ((neck, bar), (neck, crank), (crank, seat), (head, lug)):
-        solid.add(tube([a, b], pipe), "paint")
-    reach = rng.uniform(0.2, 0.31)
-    bend = (np.array([0, -0.06, -0.12]), np.array([0, 0.16, 0.02]), np.array([0, 0.1, 0.06]))[style]
-    tips = {}
-    for side, sign in (("left", -1), ("right", 1)):
-        elbow = bar + np.array([sign * reach, 0, 0])
-        tips[side] = elbow + bend
-        solid.add(tube([bar, elbow - [sign * 0.05, 0, 0], elbow + bend], 0.016), "metal")
-        solid.add(tube([elbow + bend * 0.4, tips[side]], 0.024), "accent")
-    half, long = rng.uniform(0.06, 0.1), rng.uniform(0.22, 0.28)
-    outline = [[-half * 0.3, -0.6], [half * 0.3, -0.6], [half, 0.25], [half * 0.8, 0.4]]
-    outline += [[-half * 0.8, 0.4], [-half, 0.25]]
-    plate = np.array([[seat[0] + x, seat[1] + long * y, seat[2] + 0.02] for x, y in outline])
-    solid.add(panel(plate, 0.05), "dark" if style else "accent")
-    solid.add(disc(crank, 0.085, 0.02, n=12), "metal")
-    turn, arm = rng.uniform(0, 2 * np.pi), 0.17
-    pedals = {}
-    for side, sign in (("left", -1), ("right", 1)):
-        swing = sign * arm * np.array([0, np.cos(turn), np.sin(turn)])
-        inner, outer = crank + [sign * 0.05, 0, 0], crank + swing + [sign * 0.07, 0, 0]
-        solid.add(tube([inner, outer], 0.013), "metal")
-        solid.add(box(outer - [0.045, 0.05, 0.014], outer + [0.045, 0.05, 0.014]), "dark")
-        pedals[side] = outer + [sign * 0.045, 0, 0]
-    if rng.random() < 0.35:  # mudguards
-        for y in (front, back):
-            turns = np.linspace(0.1 * np.pi, 0.95 * np.pi, 8)
-            path = [[0, y + (radius + 0.03) * np.cos(t), radius + (radius + 0.03) * np.sin(t)]
-                    for t in turns]
-            solid.add(tube(path, 0.02, n=4), "accent")
-    anchors: dict[str, Any] = {
-        "head_center": bar + [0, 0, 0.017],
-        "seat_front": (0, seat[1] - 0.6 * long, seat[2] + 0.045),
-        "seat_back": (0, seat[1] + 0.4 * long, seat[2] + 0.045),
-    }
-    for side, sign in (("left", -1), ("right", 1)):
-        anchors[f"{side}_front_wheel"] = (sign * 0.06, front, radius)
-        anchors[f"{side}_back_wheel"] = (sign * 0.06, back, radius)
-        anchors[f"{side}_handle"] = tips[side]
-        anchors[f"{side}_pedal_center"] = pedals[side]
-    return solid.finish(anchors, style)
-
-
-def motorbike(rng: np.random.Generator) -> Shape:
-    """Roadster, cruiser or scooter-like."""
-    style = int(rng.integers(3))
-    radius, thick = rng.uniform(0.28, 0.34), rng.uniform(0.055, 0.085)
-    base = rng.uniform(1.25, 1.6)
-    front, back = -base / 2, base / 2
-    bar_z, seat_z = rng.uniform(0.95, 1.2), rng.uniform(0.68, 0.86)
-    head = np.array([0, front + rng.uniform(0.22, 0.38), bar_z - 0.08])
-    solid = Solid()
-    for y in (front, back):
-        solid.add(hoop((0, y, radius), radius - thick, thick, n=18), "dark")
-        solid.add(disc((0, y, radius), radius * 0.62, 0.05, n=14), "metal")
-        solid.add(disc((0, y, radius), 0.06, 0.17, n=8), "accent")
-        turns = np.linspace(0.2 * np.pi, 0.85 * np.pi, 7)
-        path = [[0, y + (radius + 0.04) * np.cos(t), radius + (radius + 0.04) * np.sin(t)]
-                for t in turns]
-        solid.add(tube(path, thick * 1.1, n=5), "paint")
-    for sign in (-1, 1):
-        x = sign * 0.1
-        solid.add(tube([[x, front, radius], [x, head[1], head[2]]], 0.026), "metal")
-        solid.add(tube([[x, back, radius], [x, 0.15, radius * 0.95]], 0.035), "dark")
-        solid.add(tube([[x * 1.3, back, radius * 1.05], [x * 1.1, back - 0.2, seat_z - 0.08]],
-                       0.03), "metal")
-    out = rng.uniform(0.6, 1.0)
-    solid.add(tube([[0.17, -0.1, 0.3], [0.17, 0.2, 0.26], [0.18, out, rng.uniform(0.28, 0.45)]],
-                   [0.03, 0.045, 0.055], n=8), "metal")
-    solid.add(box((-0.13, -0.26, 0.2), (0.13, 0.3, seat_z - 0.2), 0.05), "metal")
-    solid.add(box((-0.16, -0.08, 0.28), (0.16, 0.14, 0.46), 0.03), "dark")
-    tank = (0, -0.12 + rng.uniform(-0.05, 0.05), seat_z + 0.04)
-    solid.add(ball(tank, (rng.uniform(0.13, 0.19), rng.uniform(0.26, 0.34), rng.uniform(0.11, 0.17)),
-                   n=12), "paint")
-    seat0, seat1 = tank[1] + 0.2, back + rng.uniform(-0.15, 0.15)
-    rise = (0.08, 0.14, 0.03)[style]
-    middle = (seat0 + seat1) / 2
-    solid.add(along_y([(seat0, 0.09, seat_z - 0.08, seat_z + 0.02),
-                       (middle, 0.14, seat_z - 0.1, seat_z + 0.02),
-                       (seat1 - 0.05, 0.11, seat_z - 0.06, seat_z + rise),
-                       (seat1, 0.08, seat_z - 0.02, seat_z + rise)], cut=0.03), "dark")
-    solid.add(along_y([(0.1, 0.12, seat_z - 0.22, seat_z - 0.06),
-                       (seat1 + 0.1, 0.07, seat_z - 0.1, seat_z - 0.01)], cut=0.02), "paint")
-    lamp = np.array([0, head[1] - 0.16, head[2] - 0.05])
-    size = rng.uniform(0.075, 0.11)
-    solid.add(ball(lamp + [0, 0.06, 0], (size * 1.15, 0.12, size * 1.15)), "paint")
-    solid.add(ball(lamp, (size, 0.08, size)), "light")
-    if style == 0 or rng.random() < 0.3:
-        glass = np.array([[-0.15, lamp[1], lamp[2] + 0.1], [0.15, lamp[1], lamp[2] + 0.1],
-                          [0.1, lamp[1] + 0.14, lamp[2] + 0.34], [-0.1, lamp[1] + 0.14, lamp[2] + 0.34]])
-        solid.add(panel(glass, 0.02), "glass")
-    if style == 2:
-        shield = np.array([[-0.2, head[1] + 0.1, 0.3], [0.2, head[1] + 0.1, 0.3],
-                           [0.17, head[1] + 0.05, head[2]], [-0.17, head[1] + 0.05, head[2]]])
-        solid.add(panel(shield, 0.05), "paint")
-    reach, pull = rng.uniform(0.32, 0.44), rng.uniform(0.02, 0.2)
-    rise = rng.uniform(0.02, 0.15)
-    middle = np.array([0, head[1] + 0.02, head[2] + 0.05])
-    solid.add(tube([[0, head[1], head[2] - 0.25], middle], 0.05), "dark")
-    tips = {}
-    for side, sign in (("left", -1), ("right", 1)):
-        tips[side] = middle + [sign * reach, pull, rise * 0.8]
-        solid.add(tube([middle, middle + [sign * reach * 0.5, 0, rise], tips[side]], 0.022), "metal")
-        grip = middle + [sign * reach * 0.65, pull * 0.35, rise * 0.94]
-        solid.add(tube([grip, tips[side]], 0.034), "dark")
-    anchors: dict[str, Any] = {
-        "front_seat": (0, seat0 + 0.05, seat_z + 0.02),
-        "back_seat": (0, seat1, seat_z + (0.08, 0.14, 0.03)[style]),
-        "head_center": middle + [0, 0, 0.025],
-        "headlight_center": lamp - [0, 0.075, 0],
-        "left_handle_center": (tips["left"] * 0.6 + middle * 0.4) + [0, 0, 0.04],
-        "right_handle_center": (tips["right"] * 0.6 + middle * 0.4) + [0, 0, 0.04],
-        **wheel_anchors(0.09, front, back, radius),
-    }
     return solid.finish(anchors, style)
