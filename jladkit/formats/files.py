@@ -153,7 +153,9 @@ def read_json_attr(file: h5py.File, name: str) -> Any:
     try:
         return json.loads(str(file.attrs[name]))
     except (KeyError, ValueError) as error:
-        raise JladkitError(f"{file.filename}: the attribute {name} is missing or not JSON.") from error
+        raise JladkitError(
+            f"{file.filename}: the attribute {name} is missing or not JSON."
+        ) from error
 
 
 def digest_of(arrays: Mapping[str, np.ndarray]) -> str:

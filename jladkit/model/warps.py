@@ -26,14 +26,13 @@ class Warp:
     control: Tensor
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Carry (B, N, 2) points in [-1, 1]."""
+        """Carry (B, N, 2) points in [-1, 1]; (N, 2) stands for the same points in every warp."""
         straight = points @ self.affine[:, :, :2].transpose(1, 2) + self.affine[:, None, :, 2]
         return straight + radial(points, self.control) @ self.weights
 
     def field(self, height: int, width: int) -> Tensor:
         """(B, 2, height, width): where each cell of source lies, in cells of a target map."""
-        grid = to_normalised(cell_grid(height, width).flatten(1).T, width, height)
-        points = self(grid.expand(len(self.affine), -1, -1).to(self.affine))
+        points = self(to_normalised(cell_grid(height, width).flatten(1).T, width, height))
         cells = from_normalised(points, width, height)
         return cells.transpose(1, 2).reshape(-1, 2, height, width)
 
@@ -47,7 +46,7 @@ class Warp:
 
 
 def radial(points: Tensor, control: Tensor) -> Tensor:
-    """(B, N, n): U of the distance from each of (B, N, 2) points to each of (n, 2) controls."""
+    """(..., N, n): U of the distance from each of (..., N, 2) points to each of (n, 2) controls."""
     squared = (points[..., None, :] - control).square().sum(dim=-1)
     return squared * torch.log(squared.clamp_min(1e-12))
 

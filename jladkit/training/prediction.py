@@ -18,6 +18,7 @@ from jladkit.methods import LandmarkDetector, Matcher
 from jladkit.training.checkpoint import read_label
 from jladkit.training.environment import environment, now, peak_memory
 from jladkit.training.loading import batch_of, batches, from_square
+from jladkit.training.loop import MODEL
 from jladkit.training.validation import transfer_pairs
 
 BATCH = 16
@@ -40,7 +41,8 @@ def device_named(name: str) -> torch.device:
 def load_method(
     data: Dataset, method: str | None, checkpoint: Path | None, device: torch.device
 ) -> Any:
-    """An instance of a method: from its checkpoint, or by name when it needs no training.
+    """An instance of a method: from its checkpoint (the file, or the folder of its run), or by
+    name when it needs no training.
 
     Raises:
         UsageError: neither or both are given, or the method must be trained first.
@@ -48,6 +50,7 @@ def load_method(
     if (method is None) == (checkpoint is None):
         raise UsageError("Give either --method or --checkpoint.")
     if checkpoint is not None:
+        checkpoint = checkpoint / MODEL if checkpoint.is_dir() else checkpoint
         name = read_label(checkpoint).get("method", "")
         return registry.load("method", str(name)).load(checkpoint, device)
     cls = registry.load("method", str(method))
