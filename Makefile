@@ -20,7 +20,7 @@ check: .venv/checked
 	$(BIN)/pyright
 
 bench: .venv/tested
-	$(BIN)/python -m tests.benchmarks
+	for name in correlation reading startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

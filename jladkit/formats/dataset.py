@@ -235,9 +235,20 @@ class Dataset:
         return np.nonzero(self.arrays["object/split"] == split_code(split))[0]
 
     @cached_property
-    def pixels(self) -> h5py.Dataset:
-        """The flat array of encoded pictures, on disk; opened once a process."""
-        return h5py.File(self.path, "r")["object/image_bytes"]  # pyright: ignore[reportReturnType]
+    def pixels(self) -> Any:
+        """The flat array of encoded pictures, on disk; opened once a process.
+
+        As written by us it lies in one piece, and is mapped into memory: a random read then costs
+        a copy of its bytes and nothing else. A file repacked by other tools is read through h5py.
+        """
+        file = h5py.File(self.path, "r")
+        found = file["object/image_bytes"]
+        assert isinstance(found, h5py.Dataset)
+        offset = found.id.get_offset()
+        if offset is None:
+            return found
+        with file:
+            return np.memmap(self.path, np.uint8, mode="r", offset=offset, shape=found.shape)
 
     def encoded(self, row: int) -> bytes:
         """The encoded picture (JPEG or PNG) of one object."""
