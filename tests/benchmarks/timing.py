@@ -1,0 +1,28 @@
+"""Side-by-side timing: candidates take turns, so that a noisy machine is noisy for all of them."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def take_turns(
+    candidates: Mapping[str, Callable[[], object]], rounds: int = 15
+) -> dict[str, float]:
+    """Median seconds of each candidate over `rounds` turns, after one turn that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(rounds + 1):
+        for name, run in candidates.items():
+            start = time.perf_counter()
+            run()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(own) for name, own in times.items()}
+
+
+def show(title: str, seconds: Mapping[str, float], wanted: Mapping[str, tuple[str, str]]) -> None:
+    """Print times, then each wanted ratio: {what it means: (slower, faster)}."""
+    print(f"\n{title}")
+    for name, value in seconds.items():
+        print(f"  {name:<44}{1000 * value:10.2f} ms")
+    for meaning, (over, under) in wanted.items():
+        print(f"  {meaning:<44}{seconds[over] / seconds[under]:10.2f}")
