@@ -1,0 +1,142 @@
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from jladkit.cli import main
+from jladkit.formats.predictions import write_predictions
+from jladkit.formats.result import write_result
+from tests.reports.test_tables import iod_result, pck_result
+from tests.tiny import predicted, tiny_dataset
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_result(folder / "results/a.json", pck_result("identity"))
+    write_result(folder / "results/b.json", pck_result("<script>alert(1)</script>", 0.6))
+    write_result(folder / "results/c.json", iod_result())
+    write_result(folder / "results/d.json", pck_result("elsewhere", dataset_digest="other"))
+    data = tiny_dataset(folder / "tiny.h5")
+    write_predictions(folder / "oracle.h5", predicted(data))
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Call `jladkit report`; gives exit code, standard output and error."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["jladkit", "report", *map(str, args)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return call
+
+
+def test_a_folder_of_results_becomes_tables_figures_and_a_page(run, folder, tmp_path):
+    code, out, err = run(
+        folder / "results", "--out", tmp_path,
+        "--data", folder / "tiny.h5", "--predictions", folder / "oracle.h5",
+    )  # fmt: skip
+    assert code == 0, err
+    assert out.strip() == str(tmp_path / "index.html")
+    names = {
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    stem = "pck-tiny-jlad-test-abcdef"
+    assert {
+        "index.html",
+        "figures/pairs.png",
+        f"figures/{stem}.png",
+        f"figures/{stem}.svg",
+        f"tables/{stem}.csv",
+        f"tables/{stem}-alphas.md",
+        f"tables/{stem}-alphas.tex",
+        f"tables/{stem}-categories.md",
+        "tables/iod-tiny-imm-test-abcdef-variants.tex",
+        "tables/pck-tiny-jlad-test-other.csv",
+    } <= names
+    assert not any(name.endswith(".part") for name in names)
+
+
+class Balance(HTMLParser):
+    """Notes tags that are not closed, and everything that would be fetched."""
+
+    def __init__(self):
+        super().__init__()
+        self.stack, self.links = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img", "link", "br"):
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+
+def test_the_page_stands_alone_and_shows_names_as_text(run, folder, tmp_path):
+    run(folder / "results", "--out", tmp_path)
+    text = (tmp_path / "index.html").read_text()
+    page = Balance()
+    page.feed(text)
+    assert page.stack == []
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in page.links)
+    assert "<script" not in text and "&lt;script&gt;" in text
+    assert 'name="viewport"' in text and not re.search(r"@import|url\(", text)
+
+
+def test_the_same_results_give_the_same_files(run, folder, tmp_path):
+    for name in ("a", "b"):
+        run(folder / "results", "--out", tmp_path / name)
+    for path in (tmp_path / "a").rglob("*.*"):
+        twin = tmp_path / "b" / path.relative_to(tmp_path / "a")
+        assert path.read_bytes() == twin.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        ([], 2, "Missing argument 'RESULT...'"),
+        (["{}/none", "--out", "{}/out"], 1, "There is no file or folder"),
+        (["{}/tiny.h5", "--out", "{}/out"], 1, "tiny.h5 is not JSON"),
+        (["{}/results", "--out", "{}/out", "--data", "{}/tiny.h5"], 2, "together"),
+        (["{}/results", "--out", "{}/out", "--predictions", "{}/oracle.h5"], 2, "together"),
+        (["{}/results", "--out", "{}/out", "--data", "{}/oracle.h5", "--predictions",
+          "{}/oracle.h5"], 1, "must be a jladkit-dataset file"),
+        (["{}/results", "--out", "{}/tiny.h5"], 2, "is a file"),
+    ],
+)  # fmt: skip
+def test_bad_input_ends_with_one_sentence_and_leaves_nothing(run, folder, args, code, words):
+    found, _, err = run(*(arg.replace("{}", str(folder)) for arg in args))
+    assert found == code
+    assert words in err and "Traceback" not in err
+    assert not (folder / "out").exists()
+
+
+def test_a_report_does_not_import_torch(folder, tmp_path):
+    code = (
+        "import sys; from jladkit.cli import main\n"
+        f"sys.argv = ['jladkit', 'report', {str(folder / 'results')!r}, '--out', {str(tmp_path)!r}]\n"
+        "main(); assert 'torch' not in sys.modules"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, env=os.environ, timeout=120
+    )
+
+
+def test_its_help_needs_neither_pandas_nor_matplotlib():
+    code = (
+        "import sys; import jladkit.cli.report, jladkit.cli.evaluate\n"
+        "assert not {'torch', 'pandas', 'matplotlib', 'scipy'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, timeout=60)
