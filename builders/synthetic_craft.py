@@ -41,11 +41,9 @@ def aeroplane(rng: np.random.Generator) -> Shape:
     length = 10.0
     r = (
         length
-        * (rng.uniform(0.045, 0.062), rng.uniform(0.05, 0.07), rng.uniform(0.04, 0.055))[style]
+        * (rng.uniform(0.04, 0.075), rng.uniform(0.04, 0.08), rng.uniform(0.035, 0.06))[style]
     )
-    span = (
-        length * (rng.uniform(0.4, 0.52), rng.uniform(0.45, 0.62), rng.uniform(0.28, 0.36))[style]
-    )
+    span = length * (rng.uniform(0.36, 0.6), rng.uniform(0.4, 0.75), rng.uniform(0.22, 0.42))[style]
     sweep = (rng.uniform(1.6, 2.8), rng.uniform(0.0, 0.4), rng.uniform(2.0, 3.2))[style]
     chord = (rng.uniform(1.7, 2.3), rng.uniform(1.3, 1.7), rng.uniform(2.8, 3.6))[style]
     front, back = -length / 2, length / 2
@@ -63,10 +61,10 @@ def aeroplane(rng: np.random.Generator) -> Shape:
         "paint",
     )
     high = style == 1 and rng.random() < 0.5
-    wing_y, wing_z = front + length * rng.uniform(0.32, 0.4), r * (0.9 if high else -0.45)
+    wing_y, wing_z = front + length * rng.uniform(0.24, 0.46), r * (0.9 if high else -0.45)
     tip_chord, rise = chord * rng.uniform(0.3, 0.8), rng.uniform(0.0, 0.6)
-    tail_y, tail_chord = back - rng.uniform(1.2, 1.6), rng.uniform(0.8, 1.2)
-    tail_span, tail_sweep = span * rng.uniform(0.34, 0.46), sweep * 0.45
+    tail_y, tail_chord = back - rng.uniform(1.1, 2.0), rng.uniform(0.8, 1.2)
+    tail_span, tail_sweep = span * rng.uniform(0.28, 0.55), sweep * 0.45
     tail_z = r * 0.45
     anchors: dict[str, Any] = {}
     for side, sign in (("left", -1), ("right", 1)):
@@ -99,8 +97,8 @@ def aeroplane(rng: np.random.Generator) -> Shape:
                 "metal",
             )
     anchors.pop("engine", None)
-    fin, base = rng.uniform(1.1, 1.8), rng.uniform(1.4, 2.0)
-    fin_sweep = rng.uniform(0.7, 1.3)
+    fin, base = rng.uniform(0.8, 2.6), rng.uniform(1.2, 2.2)
+    fin_sweep = rng.uniform(0.2, 1.5)
     y0, z0 = back - base - 0.1, r * 0.75
     corners = np.array(
         [

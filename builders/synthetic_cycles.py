@@ -25,13 +25,13 @@ from jladkit.builders.synthetic_vehicles import wheel_anchors
 def bicycle(rng: np.random.Generator) -> Shape:
     """Racing, city or step-through frame."""
     style = int(rng.integers(3))
-    radius, base = rng.uniform(0.29, 0.36), rng.uniform(0.96, 1.12)
+    radius, base = rng.uniform(0.22, 0.38), rng.uniform(0.9, 1.25)
     thick, pipe = rng.uniform(0.016, 0.03), rng.uniform(0.017, 0.026)
     front, back = -base / 2, base / 2
     crank = np.array([0, back - rng.uniform(0.4, 0.46), radius * rng.uniform(0.78, 0.95)])
-    head = np.array([0, front + rng.uniform(0.13, 0.2), rng.uniform(0.72, 0.88)])
-    bar = np.array([0, head[1] + rng.uniform(-0.1, 0.04), head[2] + rng.uniform(0.1, 0.24)])
-    seat = np.array([0, crank[1] + rng.uniform(0.12, 0.2), rng.uniform(0.86, 1.04)])
+    head = np.array([0, front + rng.uniform(0.13, 0.2), rng.uniform(0.68, 0.92)])
+    bar = np.array([0, head[1] + rng.uniform(-0.12, 0.1), head[2] + rng.uniform(0.06, 0.34)])
+    seat = np.array([0, crank[1] + rng.uniform(0.12, 0.2), rng.uniform(0.76, 1.1)])
     neck = np.array([0, head[1] - 0.02, head[2] - rng.uniform(0.1, 0.16)])
     lug = crank + (seat - crank) * (rng.uniform(0.72, 0.85) if style < 2 else rng.uniform(0.3, 0.5))
     solid = Solid()
@@ -98,11 +98,11 @@ def bicycle(rng: np.random.Generator) -> Shape:
 def motorbike(rng: np.random.Generator) -> Shape:
     """Roadster, cruiser or scooter-like."""
     style = int(rng.integers(3))
-    radius, thick = rng.uniform(0.28, 0.34), rng.uniform(0.055, 0.085)
-    base = rng.uniform(1.25, 1.6)
+    radius, thick = rng.uniform(0.22, 0.37), rng.uniform(0.05, 0.09)
+    base = rng.uniform(1.1, 1.8)
     front, back = -base / 2, base / 2
-    bar_z, seat_z = rng.uniform(0.95, 1.2), rng.uniform(0.68, 0.86)
-    head = np.array([0, front + rng.uniform(0.22, 0.38), bar_z - 0.08])
+    bar_z, seat_z = rng.uniform(0.86, 1.35), rng.uniform(0.58, 0.92)
+    head = np.array([0, front + rng.uniform(0.12, 0.45), bar_z - 0.08])
     solid = Solid()
     for y in (front, back):
         solid.add(hoop((0, y, radius), radius - thick, thick, n=18), "dark")
@@ -133,14 +133,14 @@ def motorbike(rng: np.random.Generator) -> Shape:
     )
     solid.add(box((-0.13, -0.26, 0.2), (0.13, 0.3, seat_z - 0.2), 0.05), "metal")
     solid.add(box((-0.16, -0.08, 0.28), (0.16, 0.14, 0.46), 0.03), "dark")
-    tank = (0, -0.12 + rng.uniform(-0.05, 0.05), seat_z + 0.04)
+    tank = (0, -0.12 + rng.uniform(-0.12, 0.08), seat_z + 0.04)
     solid.add(
         ball(
             tank, (rng.uniform(0.13, 0.19), rng.uniform(0.26, 0.34), rng.uniform(0.11, 0.17)), n=12
         ),
         "paint",
     )
-    seat0, seat1 = tank[1] + 0.2, back + rng.uniform(-0.15, 0.15)
+    seat0, seat1 = tank[1] + rng.uniform(0.1, 0.3), back + rng.uniform(-0.3, 0.25)
     rise = (0.08, 0.14, 0.03)[style]
     middle = (seat0 + seat1) / 2
     solid.add(
@@ -189,8 +189,8 @@ def motorbike(rng: np.random.Generator) -> Shape:
             ]
         )
         solid.add(panel(shield, 0.05), "paint")
-    reach, pull = rng.uniform(0.32, 0.44), rng.uniform(0.02, 0.2)
-    rise = rng.uniform(0.02, 0.15)
+    reach, pull = rng.uniform(0.3, 0.5), rng.uniform(0.0, 0.3)
+    rise = rng.uniform(0.0, 0.28)
     middle = np.array([0, head[1] + 0.02, head[2] + 0.05])
     solid.add(tube([[0, head[1], head[2] - 0.25], middle], 0.05), "dark")
     tips = {}

@@ -24,9 +24,9 @@ def bottle(rng: np.random.Generator) -> Shape:
     """Wine bottle, flask or jar; a label marks its front."""
     style = int(rng.integers(3))
     height = 10.0
-    r = (rng.uniform(1.2, 1.7), rng.uniform(1.5, 2.2), rng.uniform(2.2, 3.0))[style]
+    r = (rng.uniform(1.0, 1.8), rng.uniform(1.3, 2.6), rng.uniform(2.0, 3.6))[style]
     neck = r * (rng.uniform(0.3, 0.42), rng.uniform(0.35, 0.55), rng.uniform(0.55, 0.75))[style]
-    shoulder = (rng.uniform(5.5, 6.5), rng.uniform(5.0, 7.0), rng.uniform(6.5, 7.5))[style]
+    shoulder = (rng.uniform(4.0, 6.8), rng.uniform(3.6, 7.4), rng.uniform(5.5, 8.0))[style]
     throat = min(shoulder + rng.uniform(0.8, 2.0), 8.6)
     waist = rng.uniform(0.82, 1.0)
     cap = rng.uniform(0.5, 1.0)
@@ -45,7 +45,7 @@ def bottle(rng: np.random.Generator) -> Shape:
     solid.add(
         turned([(neck * 1.15, height - cap), (neck * 1.15, height), (neck * 0.9, height)]), "accent"
     )
-    low, high = shoulder * rng.uniform(0.15, 0.3), shoulder * rng.uniform(0.7, 0.88)
+    low, high = shoulder * rng.uniform(0.08, 0.4), shoulder * rng.uniform(0.55, 0.92)
     spread = rng.uniform(0.9, 1.3)
     turns = np.linspace(-spread, spread, 9) - np.pi / 2
 
@@ -65,7 +65,7 @@ def bottle(rng: np.random.Generator) -> Shape:
         middle[:2, 2], middle[2:, 2] = low + (high - low) * 0.35, low + (high - low) * 0.6
         middle[:, :2] *= 1.012
         solid.add(panel(middle, 0.05), "accent")
-    level = shoulder * 0.5
+    level = (low + high) / 2
     wide = float(np.interp(level, [z for _, z in body], [k for k, _ in body]))
     return solid.finish(
         {

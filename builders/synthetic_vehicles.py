@@ -75,7 +75,7 @@ def car(rng: np.random.Generator) -> Shape:
             foot = inside[0] * share + inside[1] * (1 - share)
             head = inside[3] * share + inside[2] * (1 - share)
             solid.add(tube([foot, head], 0.045, n=4), "paint")
-    axle0 = front + rng.uniform(0.15, 0.2) * length
+    axle0 = front + rng.uniform(0.13, 0.22) * length
     axle1 = back - rng.uniform(0.15, 0.22) * length
     for y in (axle0, axle1):
         for sign in (-1, 1):
