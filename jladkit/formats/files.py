@@ -38,7 +38,8 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise JladkitError(f"{path} could not be written: {error.strerror or error}.") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that is none: the error above says so
+            aside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
