@@ -92,7 +92,7 @@ class Found:
             raw = path.read_bytes()
         except OSError as error:
             self.refuse(
-                f"{path.suffix or 'file'} missing or unreadable",
+                f"{path.suffix or 'input'} file missing or unreadable",
                 path,
                 f"Reading it failed: {error.strerror}. Copy it again",
             )

@@ -1,0 +1,157 @@
+"""The shared loop: the same bytes again, splits that hold, refusals that leave nothing behind."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from jladkit.builders import build, pascal3d
+from jladkit.builders.build import Job
+from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.dataset import content_digest
+from tests.builders.layouts import (
+    build_pascal3d,
+    pascal3d_root,
+    thing,
+    viewpoint,
+    write_record,
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Seventy cars and a few boats: enough to start workers."""
+    folder = tmp_path_factory.mktemp("release")
+    return pascal3d_root(pascal3d_root(folder, 70), 20, category="boat")
+
+
+def test_the_same_call_gives_the_same_bytes_on_any_workers_and_place(root, tmp_path):
+    elsewhere = tmp_path / "moved"
+    shutil.copytree(root, elsewhere)
+    for place, name, workers in ((root, "a", 1), (root, "b", 2), (elsewhere, "c", 1)):
+        pascal3d.build(place, pascal3d.Options(), Job(out=tmp_path / name, workers=workers))
+    first = (tmp_path / "a").read_bytes()
+    assert (tmp_path / "b").read_bytes() == first
+    assert (tmp_path / "c").read_bytes() == first
+    assert str(root).encode() not in first
+
+
+def test_another_seed_draws_other_pairs(root, tmp_path):
+    first, other = (build_pascal3d(root, tmp_path / f"{s}.h5", seed=s) for s in (0, 1))
+    assert first.digest != other.digest
+    assert first.source["digest"] == other.source["digest"]
+
+
+def test_no_picture_is_in_two_splits_and_pairs_are_70_20_10(root, tmp_path):
+    data = build_pascal3d(root, tmp_path / "a.h5", pairs=100)
+    image, split = data.object_source_image, data.object_split
+    assert all(len(set(split[image == name])) == 1 for name in set(image))
+    np.testing.assert_array_equal(data.pair_split, split[data.pair_source])
+    np.testing.assert_array_equal(data.pair_split, split[data.pair_target])
+    shares = np.bincount(data.pair_split) / len(data.pair_split)
+    np.testing.assert_allclose(shares, [0.7, 0.2, 0.1], atol=0.01)
+    assert data.source["leakage"] == 0
+    assert np.bincount(data.pair_split[data.pair_category == 1]).tolist() == [70, 20, 10]
+
+
+def test_a_split_by_pair_says_how_much_it_leaks(root, tmp_path, capsys):
+    data = build_pascal3d(root, tmp_path / "a.h5", split_by="pair", pairs=200)
+    assert data.source["leakage"] > 0.5
+    assert "test pairs with a picture that train pairs have too" in capsys.readouterr().err
+    assert np.bincount(data.object_split).min() > 0
+
+
+def test_pairs_agree_in_viewpoint_and_stand_once(tmp_path):
+    for i, azimuth in enumerate(np.linspace(0, 350, 36)):
+        view = viewpoint(azimuth=float(azimuth), elevation=float(i % 3 * 8))
+        write_record(tmp_path / "in", f"car_imagenet/n{i:02}", thing(viewpoint=view))
+    data = build_pascal3d(tmp_path / "in", tmp_path / "a.h5")
+    turn = np.abs(
+        np.diff(data.object_viewpoint[np.stack([data.pair_source, data.pair_target]), 0], axis=0)
+    )
+    assert np.minimum(turn, 360 - turn).max() <= 20
+    assert (turn > 180).any()  # some wrap around
+    both = np.sort(np.stack([data.pair_source, data.pair_target]), axis=0).T
+    assert len(np.unique(both, axis=0)) == len(both)
+    assert (data.pair_common == 4).all()
+
+
+def test_leaving_a_category_out_changes_no_other(root, tmp_path):
+    whole = build_pascal3d(root, tmp_path / "a.h5")
+    cars = build_pascal3d(root, tmp_path / "b.h5", category=("car",))
+    mine = whole.pair_category == 1
+    for field in ("pair_source", "pair_target"):
+        named = [
+            data.object_source_image[getattr(data, field)[keep]].tolist()
+            for data, keep in ((whole, mine), (cars, slice(None)))
+        ]
+        assert named[0] == named[1]
+
+
+def test_the_recipe_holds_every_option_and_no_path(root, tmp_path):
+    data = build_pascal3d(root, tmp_path / "a.h5", margin=0.2)
+    options = data.recipe["options"]
+    assert data.recipe["builder"] == "pascal3d"
+    assert options["margin"] == 0.2
+    assert options.keys() == {f for f in pascal3d.Options.__dataclass_fields__}
+    assert build.recipe_options(tmp_path / "a.h5", "pascal3d") == options
+    with pytest.raises(UsageError, match="was built with 'pascal3d'"):
+        build.recipe_options(tmp_path / "a.h5", "coco")
+
+
+def test_the_stored_digest_is_that_of_the_contents(root, tmp_path):
+    data = build_pascal3d(root, tmp_path / "a.h5")
+    assert content_digest(data.path) == data.digest
+
+
+def test_the_source_digest_sees_every_byte(tmp_path):
+    root = pascal3d_root(tmp_path / "in")
+    before = build_pascal3d(root, tmp_path / "a.h5").source
+    path = root / "Images/car_imagenet/n000.JPEG"
+    path.write_bytes(path.read_bytes() + b"\0")
+    after = build_pascal3d(root, tmp_path / "b.h5").source
+    assert before["digest"] != after["digest"]
+    assert before["files"] == 16
+
+
+def test_a_file_that_exists_is_kept(tmp_path):
+    root = pascal3d_root(tmp_path / "in", 4)
+    (tmp_path / "a.h5").write_text("mine")
+    with pytest.raises(UsageError, match=r"a\.h5 exists\. Give --overwrite"):
+        build_pascal3d(root, tmp_path / "a.h5")
+    assert (tmp_path / "a.h5").read_text() == "mine"
+
+
+def test_no_pairs_at_all_is_an_error_that_leaves_nothing(tmp_path):
+    for i in range(4):
+        view = viewpoint(azimuth=90.0 * i)
+        write_record(tmp_path / "in", f"car_imagenet/n{i}", thing(viewpoint=view))
+    with pytest.raises(JladkitError, match=r"No pairs for car: .*Widen"):
+        build_pascal3d(tmp_path / "in", tmp_path / "a.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_category_without_pairs_stays_unless_strict(tmp_path):
+    root = pascal3d_root(tmp_path / "in")
+    write_record(root, "boat_imagenet/n0", thing(**{"class": "boat"}))
+    data = build_pascal3d(root, tmp_path / "a.h5")
+    assert data.categories == ["boat", "car"]
+    assert (data.pair_category == 1).all()
+    with pytest.raises(JladkitError, match="No pairs for boat"):
+        build_pascal3d(root, tmp_path / "b.h5", strict=True)
+
+
+def test_the_summary_counts_what_was_left_out(tmp_path, capsys):
+    root = pascal3d_root(tmp_path / "in")
+    for i in range(3):
+        write_record(root, f"car_imagenet/t{i}", thing(truncated=1))
+    data = build_pascal3d(root, tmp_path / "a.h5")
+    assert data.source["left_out"] == {"truncated": 3}
+    said = capsys.readouterr().err
+    assert "3  truncated" in said
+    assert f"Wrote {tmp_path / 'a.h5'}" in said
+
+
+def test_shares_must_be_shares():
+    with pytest.raises(UsageError, match="--split must be"):
+        pascal3d.Options(split=(0, 0, 0))

@@ -1,0 +1,122 @@
+"""jladkit build-dataset as it is typed: options, recipes, exit codes, one sentence a mistake."""
+
+import sys
+
+import pytest
+
+from jladkit import cli
+from jladkit.formats.dataset import open_dataset
+from tests.builders.layouts import coco_root, pascal3d_root
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line; gives exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["jladkit", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_a_build_says_what_it_made_on_standard_error(run, tmp_path):
+    root = pascal3d_root(tmp_path / "in")
+    code, out, err = run("build-dataset", "pascal3d", root, "--out", tmp_path / "a.h5")
+    assert (code, out) == (0, "")
+    assert "car" in err
+    assert f"Wrote {tmp_path / 'a.h5'}" in err
+
+
+def test_every_option_reaches_the_recipe(run, tmp_path):
+    root = coco_root(tmp_path / "in")
+    code, _, err = run(
+        "build-dataset", "coco", root, "--out", tmp_path / "a.h5", "--seed", 5, "--margin", 0.25,
+        "--size", 48, "--pose-tolerance", 0.5, "--pairs", 9, "--split", 50, 25, 25, "--name", "mine",
+        "--category", "cat", "--min-common", 2,
+    )  # fmt: skip
+    assert code == 0, err
+    data = open_dataset(tmp_path / "a.h5")
+    wanted = {"seed": 5, "margin": 0.25, "size": 48, "pose_tolerance": 0.5, "pairs": 9,
+              "split": [50, 25, 25], "name": "mine", "category": ["cat"], "min_common": 2}  # fmt: skip
+    assert wanted.items() <= data.recipe["options"].items()
+    assert data.name == "mine"
+
+
+def test_a_recipe_gives_the_defaults_and_options_win(run, tmp_path):
+    root = coco_root(tmp_path / "in")
+    first = ["--margin", 0.3, "--seed", 4, "--category", "cat", "--split", 60, 20, 20]
+    run("build-dataset", "coco", root, "--out", tmp_path / "a.h5", *first)
+    again = ["build-dataset", "coco", root, "--recipe-from", tmp_path / "a.h5", "--out"]
+    assert run(*again, tmp_path / "b.h5")[0] == 0
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    assert run(*again, tmp_path / "c.h5", "--margin", 0.1)[0] == 0
+    options = open_dataset(tmp_path / "c.h5").recipe["options"]
+    assert (options["margin"], options["seed"], options["split"]) == (0.1, 4, [60, 20, 20])
+
+
+def test_a_recipe_of_another_source_is_wrong_usage(run, tmp_path):
+    run("build-dataset", "coco", coco_root(tmp_path / "in"), "--out", tmp_path / "a.h5")
+    code, _, err = run("build-dataset", "pascal3d", tmp_path, "--out", tmp_path / "b.h5",
+                       "--recipe-from", tmp_path / "a.h5")  # fmt: skip
+    assert code == 2
+    assert "was built with 'coco'" in err
+
+
+@pytest.mark.parametrize("source", ["pascal3d", "coco", "pf-pascal"])
+def test_help_names_the_shared_options_and_their_defaults(run, source):
+    code, out, _ = run("build-dataset", source, "--help")
+    assert code == 0
+    for option in ("--out", "--seed", "--workers", "--recipe-from", "--overwrite", "--strict"):
+        assert option in out
+    assert f"jladkit build-dataset {source}" in out
+
+
+def test_the_list_of_sources_needs_none_of_them(run):
+    code, out, _ = run("build-dataset", "--help")
+    assert code == 0
+    for source in ("pascal3d", "coco", "pf-pascal", "synthetic"):
+        assert source in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["pascal3d", "nowhere", "--out", "a.h5"], 2, "There is no folder nowhere"),
+        (["pascal3d", ".", "--out", "a.h5"], 1, "not in PASCAL3D+'s layout"),
+        (["pf-pascal", ".", "--out", "a.h5"], 1, "There is no file image_pairs/train_pairs.csv"),
+        (["coco", ".", "--out", "a.h5"], 2, "Expected one JSON"),
+        (["pascal3d", "."], 2, "--out"),
+        (["pascal3d", ".", "--out", "a.h5", "--padding", "mirror"], 2, "--padding"),
+        (["pascal3d", ".", "--out", "a.h5", "--split", "70", "20"], 2, "--split"),
+        (["pascal3d", ".", "--out", "a.h5", "--split", "0", "0", "0"], 2, "--split"),
+        (["pascal3d", ".", "--out", "a.h5", "--azimuth-tolerance", "200"], 2, "azimuth"),
+        (["coco", ".", "--out", "a.h5", "--recipe-from", "none.h5"], 1, "no file none.h5"),
+        (["nothing", ".", "--out", "a.h5"], 2, "nothing"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_leaves_nothing(
+    run, tmp_path, monkeypatch, arguments, code, words
+):
+    monkeypatch.chdir(tmp_path)
+    found, out, err = run("build-dataset", *arguments)
+    assert (found, out) == (code, "")
+    assert words in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_exists_needs_overwrite(run, tmp_path):
+    root = pascal3d_root(tmp_path / "in")
+    command = ["build-dataset", "pascal3d", root, "--out", tmp_path / "a.h5"]
+    assert run(*command)[0] == 0
+    code, _, err = run(*command)
+    assert code == 2
+    assert "--overwrite" in err
+    assert run(*command, "--overwrite")[0] == 0
