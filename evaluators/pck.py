@@ -14,7 +14,7 @@ import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.evaluators.protocols import PCK_PROTOCOLS, PckProtocol, find
-from jladkit.evaluators.statistics import bootstrap_means, bounds, describe, interval_of_mean
+from jladkit.evaluators.statistics import bounds, describe, intervals_of_means
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions, digest_of_predictions
 from jladkit.formats.result import Result
@@ -278,19 +278,20 @@ def result_rows(
     """
     counted = np.isfinite(scores).all(axis=1)
     names = [str(name) for name in np.unique(category[counted].astype(str))]
+    overall, _ = intervals_of_means(scores)
     # Each category draws its own pairs, so the mean of their draws bounds the mean of categories.
-    draws = [
-        bootstrap_means(scores[counted & (category == name)], seed=row)
-        for row, name in enumerate(names)
+    own = [
+        intervals_of_means(scores[category == name], seed=number)
+        for number, name in enumerate(names)
     ]
-    low, high = bounds(np.mean(draws, axis=0))
+    low, high = bounds(np.mean([draws for _, draws in own], axis=0))
     together = pooled(errors, alphas)
     by_category = mean_over_categories(scores[counted], category[counted].astype(str))
     return [
         {
             "metric": "pck",
             "alpha": alpha,
-            **asdict(interval_of_mean(scores[:, column])),
+            **asdict(overall[column]),
             "unit": "share",
             "higher_is_better": True,
             "left_out": int((~counted).sum()),
@@ -300,7 +301,8 @@ def result_rows(
             "category_mean_low": float(low[column]),
             "category_mean_high": float(high[column]),
             "categories": {
-                name: asdict(interval_of_mean(scores[category == name, column])) for name in names
+                name: asdict(intervals[column])
+                for name, (intervals, _) in zip(names, own, strict=True)
             },
         }
         for column, alpha in enumerate(alphas)

@@ -2,7 +2,8 @@
 
 Items (pairs for PCK, images for IOD) are drawn with replacement, 2,000 times, and the 2.5th and
 97.5th percentile of the means bound the 95 % interval (Efron's percentile bootstrap). Draws are
-not stratified, except that a mean over categories draws within each. Pairs that share an image
+not stratified, except that a mean over categories draws within each; a category of one item does
+not vary then, and that interval is too narrow where there are many such. Pairs that share an image
 are not independent, which this does not account for: where many do, true intervals are wider.
 """
 
@@ -55,14 +56,17 @@ def bootstrap_means(
         (R, ...) the mean of each draw.
     """
     values = np.asarray(values, dtype=float)
-    generator = np.random.default_rng(seed)
-    step = max(1, CHUNK // values.size)
-    means = [
-        values[generator.integers(len(values), size=(min(step, resamples - first), len(values)))]
-        .mean(axis=1)
-        for first in range(0, resamples, step)
-    ]  # fmt: skip
-    return np.concatenate(means)
+    items, generator = len(values), np.random.default_rng(seed)
+    columns = values.reshape(items, -1)
+    step = max(1, CHUNK // items)
+    means: list[np.ndarray] = []
+    for first in range(0, resamples, step):
+        drawn = generator.integers(items, size=(min(step, resamples - first), items))
+        # How often each item came, times its values: one product for all columns.
+        places = drawn + items * np.arange(len(drawn))[:, None]
+        often = np.bincount(places.ravel(), minlength=places.size).reshape(places.shape)
+        means.append(often @ columns / items)
+    return np.concatenate(means).reshape(resamples, *values.shape[1:])
 
 
 def bounds(means: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
@@ -72,21 +76,40 @@ def bounds(means: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndar
     return low, high
 
 
+def intervals_of_means(
+    values: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[list[Interval], np.ndarray]:
+    """The mean of each column with its interval, all columns from the same draws.
+
+    One item has a mean but no interval; none has neither.
+
+    Args:
+        values: (N, A) one row an item; a row with a NaN is left out.
+        resamples, seed: of the bootstrap.
+
+    Returns:
+        A intervals, and the means (R, A) they come from, (0, A) without items.
+    """
+    rows = np.asarray(values, dtype=float)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    if len(rows) == 0:
+        return [Interval(None, None, None, 0)] * values.shape[1], rows
+    draws = bootstrap_means(rows, resamples=resamples, seed=seed)
+    means = rows.mean(axis=0).tolist()
+    if len(rows) == 1:
+        return [Interval(mean, None, None, 1) for mean in means], draws
+    ends = np.stack(bounds(draws)).T.tolist()
+    return [
+        Interval(mean, low, high, len(rows)) for mean, (low, high) in zip(means, ends, strict=True)
+    ], draws
+
+
 def interval_of_mean(
     values: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Interval:
-    """The mean of the finite ones among `values` (N,), with its interval.
-
-    One item has a mean but no interval; none has neither.
-    """
-    finite = np.asarray(values, dtype=float)
-    finite = finite[np.isfinite(finite)]
-    if len(finite) == 0:
-        return Interval(None, None, None, 0)
-    if len(finite) == 1:
-        return Interval(float(finite[0]), None, None, 1)
-    low, high = bounds(bootstrap_means(finite, resamples=resamples, seed=seed))
-    return Interval(float(finite.mean()), float(low), float(high), len(finite))
+    """The mean of the finite ones among `values` (N,), with its interval."""
+    column = np.asarray(values, dtype=float)[:, None]
+    return intervals_of_means(column, resamples=resamples, seed=seed)[0][0]
 
 
 def paired_difference(
