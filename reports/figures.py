@@ -158,7 +158,8 @@ def matched_pairs(data: Dataset, predictions: Sequence[Predictions], count: int 
         # As many blocks of source and targets side by side as keep the page about square.
         blocks = max(1, min(len(chosen), 6 // columns))
         lines = -(-len(chosen) // blocks)
-        figure = Figure(figsize=(2.3 * columns * blocks, 2.45 * lines + 0.5), layout="constrained")
+        figure = Figure(figsize=(2.3 * columns * blocks, 2.45 * lines + 0.5))
+        figure.set_layout_engine("constrained", h_pad=0.08)  # else titles touch the page's edge
         grid = figure.subplots(lines, columns * blocks, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()

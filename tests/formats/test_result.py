@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,12 @@ from tests.reports.test_tables import iod_result, pck_result
 def test_a_result_comes_back_as_it_was_written(tmp_path, result):
     write_result(tmp_path / "r.json", result)
     assert read_result(tmp_path / "r.json") == result
+
+
+def test_a_file_of_each_schema_keeps_loading():
+    golden = Path(__file__).with_name("result-schema-1.json")
+    assert read_result(golden) == pck_result()
+    assert golden.read_text() == pck_result().to_json()
 
 
 def test_the_file_is_sorted_json_with_a_newline_at_the_end(tmp_path):
