@@ -379,6 +379,9 @@ def summary(arrays: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> list
     for name, row in zip([*arrays["category/name"], "all"], [*rows, np.sum(rows, axis=0)],
                          strict=True):  # fmt: skip
         lines.append(f"{name:<16}" + "".join(f"{count:>15}" for count in row))
+    for split, pairs_in_it in zip(SPLITS, np.sum(rows, axis=0)[3:], strict=True):
+        if not pairs_in_it:
+            lines.append(f"No pairs in {split}: too few in all for the shares of --split.")
     if source["left_out"]:
         lines.append("left out:")
         lines += [f"{count:>8}  {reason}" for reason, count in source["left_out"].items()]

@@ -152,6 +152,11 @@ def test_the_summary_counts_what_was_left_out(tmp_path, capsys):
     assert f"Wrote {tmp_path / 'a.h5'}" in said
 
 
+def test_a_split_that_stays_empty_is_pointed_out(tmp_path, capsys):
+    build_pascal3d(pascal3d_root(tmp_path / "in", 3), tmp_path / "a.h5")
+    assert "No pairs in test" in capsys.readouterr().err
+
+
 def test_shares_must_be_shares():
     with pytest.raises(UsageError, match="--split must be"):
         pascal3d.Options(split=(0, 0, 0))
