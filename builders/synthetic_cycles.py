@@ -107,7 +107,7 @@ def motorbike(rng: np.random.Generator) -> Shape:
     for y in (front, back):
         solid.add(hoop((0, y, radius), radius - thick, thick, n=18), "dark")
         solid.add(disc((0, y, radius), radius * 0.62, 0.05, n=14), "metal")
-        solid.add(disc((0, y, radius), 0.06, 0.17, n=8), "accent")
+        solid.add(disc((0, y, radius), 0.05, 0.34, n=8), "accent")
         turns = np.linspace(0.2 * np.pi, 0.85 * np.pi, 7)
         path = [
             [0, y + (radius + 0.04) * np.cos(t), radius + (radius + 0.04) * np.sin(t)]
@@ -133,23 +133,24 @@ def motorbike(rng: np.random.Generator) -> Shape:
     )
     solid.add(box((-0.13, -0.26, 0.2), (0.13, 0.3, seat_z - 0.2), 0.05), "metal")
     solid.add(box((-0.16, -0.08, 0.28), (0.16, 0.14, 0.46), 0.03), "dark")
+    tank_half = rng.uniform(0.26, 0.34)
     tank = (0, -0.12 + rng.uniform(-0.12, 0.08), seat_z + 0.04)
     solid.add(
-        ball(
-            tank, (rng.uniform(0.13, 0.19), rng.uniform(0.26, 0.34), rng.uniform(0.11, 0.17)), n=12
-        ),
+        ball(tank, (rng.uniform(0.13, 0.19), tank_half, rng.uniform(0.11, 0.17)), n=12),
         "paint",
     )
-    seat0, seat1 = tank[1] + rng.uniform(0.1, 0.3), back + rng.uniform(-0.3, 0.25)
-    rise = (0.08, 0.14, 0.03)[style]
-    middle = (seat0 + seat1) / 2
+    seat0 = tank[1] + rng.uniform(0.1, 0.3)
+    seat1 = max(back + rng.uniform(-0.3, 0.25), tank[1] + tank_half + 0.3)
+    cushion = (0.08, 0.14, 0.03)[style]
+    middle_y = (seat0 + seat1) / 2
+    sit = max(seat0, tank[1] + tank_half) + 0.04  # the first of the seat that the tank leaves free
     solid.add(
         along_y(
             [
                 (seat0, 0.09, seat_z - 0.08, seat_z + 0.02),
-                (middle, 0.14, seat_z - 0.1, seat_z + 0.02),
-                (seat1 - 0.05, 0.11, seat_z - 0.06, seat_z + rise),
-                (seat1, 0.08, seat_z - 0.02, seat_z + rise),
+                (middle_y, 0.14, seat_z - 0.1, seat_z + 0.02),
+                (seat1 - 0.05, 0.11, seat_z - 0.06, seat_z + cushion),
+                (seat1, 0.08, seat_z - 0.02, seat_z + cushion),
             ],
             cut=0.03,
         ),
@@ -193,7 +194,7 @@ def motorbike(rng: np.random.Generator) -> Shape:
     rise = rng.uniform(0.0, 0.28)
     middle = np.array([0, head[1] + 0.02, head[2] + 0.05])
     solid.add(tube([[0, head[1], head[2] - 0.25], middle], 0.05), "dark")
-    tips = {}
+    tips, grips = {}, {}
     for side, sign in (("left", -1), ("right", 1)):
         tips[side] = middle + xyz(sign * reach, pull, rise * 0.8)
         solid.add(
@@ -201,13 +202,14 @@ def motorbike(rng: np.random.Generator) -> Shape:
         )
         grip = middle + xyz(sign * reach * 0.65, pull * 0.35, rise * 0.94)
         solid.add(tube([grip, tips[side]], 0.034), "dark")
+        grips[side] = (grip + tips[side]) / 2 + xyz(0, 0, 0.034)
     anchors: dict[str, Any] = {
-        "front_seat": (0, seat0 + 0.05, seat_z + 0.02),
-        "back_seat": (0, seat1, seat_z + (0.08, 0.14, 0.03)[style]),
+        "front_seat": (0, sit, seat_z + np.interp(sit, [middle_y, seat1 - 0.05], [0.02, cushion])),
+        "back_seat": (0, seat1, seat_z + cushion),
         "head_center": middle + xyz(0, 0, 0.025),
         "headlight_center": lamp - xyz(0, 0.075, 0),
-        "left_handle_center": (tips["left"] * 0.6 + middle * 0.4) + xyz(0, 0, 0.04),
-        "right_handle_center": (tips["right"] * 0.6 + middle * 0.4) + xyz(0, 0, 0.04),
-        **wheel_anchors(0.09, front, back, radius),
+        "left_handle_center": grips["left"],
+        "right_handle_center": grips["right"],
+        **wheel_anchors(0.17, front, back, radius),
     }
     return solid.finish(anchors, style)
