@@ -60,4 +60,11 @@ def load(kind: str, name: str) -> Any:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
     module, _, attribute = known.get(name, name).partition(":")
-    return getattr(import_module(module), attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        # Only the user's own spelling is the user's mistake; a failing import stays one.
+        own = isinstance(error, AttributeError) or f"{module}.".startswith(f"{error.name}.")
+        if name in known or not own:
+            raise
+        raise UsageError(f"There is no {kind} {name!r}: {error}.") from error

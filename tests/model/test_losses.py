@@ -146,10 +146,33 @@ def test_joint_loss_equals_its_formula():
     log_sigma = drawn(B, H, W, seed=3)
     expected = naive_joint(source, target, field, log_sigma)
     assert losses.joint_loss(source, target, field, log_sigma).item() == pytest.approx(expected)
-    unit = [m / m.sum(dim=(-2, -1), keepdim=True) for m in (source, target)]
-    expected = naive_joint(unit[0], unit[1], field, log_sigma) * H * W / K
+
+
+def test_normalised_joint_loss_equals_its_formula():
+    source, target = probability_maps(), probability_maps(1)
+    field = cell_grid(H, W).double() + drawn(B, 2, H, W, seed=2)
+    log_sigma = drawn(B, H, W, seed=3)
+    terms = []
+    for b in range(B):
+        for k in range(K):
+            one, other = source[b, k] / source[b, k].sum(), target[b, k] / target[b, k].sum()
+            above = below = 0.0
+            for y in range(H):
+                for x in range(W):
+                    own = float(one[y, x])
+                    carried = bilinear_zero(other, *field[b, :, y, x].tolist())
+                    above += (own - carried) ** 2 / math.exp(float(log_sigma[b, y, x]))
+                    below += own**2 + carried**2
+            terms.append(above / below)
     found = losses.normalised_joint_loss(source, target, field, log_sigma)
-    assert found.item() == pytest.approx(expected)
+    assert found.item() == pytest.approx(sum(terms) / len(terms))
+
+
+def test_normalised_joint_loss_is_one_where_maps_do_not_overlap():
+    source, target = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    source[0, 0, 0, 0], target[0, 0, 3, 3] = 0.9, 0.1
+    still = cell_grid(4, 4)[None]
+    assert losses.normalised_joint_loss(source, target, still, torch.zeros(1, 4, 4)).item() == 1
 
 
 def test_joint_loss_is_zero_where_the_field_carries_one_map_onto_the_other():

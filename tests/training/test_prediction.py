@@ -1,0 +1,85 @@
+"""Running methods over a split: frames there and back, what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.dataset import Dataset
+from jladkit.training.prediction import device_named, load_method, predict
+
+
+class Shifter:
+    """Moves every point by (6, 8) of 96 pixels, finds a landmark at the centre of each picture."""
+
+    name = "shifter"
+    size = 96
+
+    def __init__(self) -> None:
+        self.config = {"shift": [6, 8]}
+
+    @classmethod
+    def prepare(cls, data: Dataset, device: torch.device) -> "Shifter":
+        return cls()
+
+    def transfer(
+        self, source: Tensor, target: Tensor, points: Tensor, category: list[str]
+    ) -> Tensor:
+        assert source.shape == target.shape == (len(points), 3, 96, 96)
+        return points + torch.tensor([6.0, 8.0])
+
+    def detect(self, images: Tensor, category: list[str]) -> Tensor:
+        assert category == ["kind0"] * len(images)
+        return torch.full((len(images), 1, 2), 47.5)
+
+
+SHIFTER = f"{__name__}:Shifter"
+
+
+def test_points_travel_into_the_square_and_back_into_the_targets_picture(dots: Dataset):
+    found = predict(dots, "test", method=SHIFTER, progress=False)
+    assert found.pair_row is not None and found.pair_points is not None
+    source = dots.object_keypoints[dots.pair_source[found.pair_row]]
+    # 96 pixels stand for 48 across and 56 down.
+    expected = source + np.array([6 * 48 / 96, 8 * 56 / 96])
+    np.testing.assert_allclose(found.pair_points, expected, atol=1e-4)
+
+
+def test_landmarks_come_for_the_split_and_for_train(dots: Dataset):
+    found = predict(dots, "val", method=SHIFTER, progress=False)
+    assert found.object_row is not None and found.object_points is not None
+    assert set(found.object_row) == set(dots.objects("train")) | set(dots.objects("val"))
+    np.testing.assert_allclose(found.object_points[:, 0], [[23.5, 27.5]] * len(found.object_row))
+
+
+def test_predictions_say_where_they_come_from(dots: Dataset):
+    found = predict(dots, "test", method=SHIFTER, progress=False)
+    assert (found.method, found.config) == ("shifter", {"shift": [6, 8]})
+    assert found.dataset_digest == dots.digest
+    assert found.seconds_per_item["pair"] > 0
+    assert found.environment["torch"] == torch.__version__
+
+
+def test_a_method_that_must_be_trained_is_not_run_by_name(dots: Dataset):
+    with pytest.raises(UsageError, match="must be trained"):
+        load_method(dots, "joint", None, torch.device("cpu"))
+
+
+def test_neither_and_both_of_method_and_checkpoint_are_refused(dots: Dataset):
+    for method, checkpoint in ((None, None), ("identity", Path("x"))):
+        with pytest.raises(UsageError, match="either --method or --checkpoint"):
+            predict(dots, "test", method=method, checkpoint=checkpoint)
+
+
+def test_a_missing_checkpoint_is_named(dots: Dataset, tmp_path: Path):
+    with pytest.raises(JladkitError, match=r"There is no checkpoint .*none\.safetensors"):
+        predict(dots, "test", checkpoint=tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(name: str):
+    with pytest.raises(UsageError, match=f"--device {name} cannot be used here"):
+        device_named(name)
