@@ -194,7 +194,8 @@ def command(
     """Draw objects of PASCAL3D+'s twelve categories into ROOT, and build from them.
 
     ROOT is made in PASCAL3D+'s layout, with --faces faces in CelebA's and MAFL's layout below
-    ROOT/CelebA. A folder drawn before with the same options and --seed is used again.
+    ROOT/CelebA. --seed also decides what is drawn. A folder drawn before with the same --seed,
+    --images, --category, --faces and --picture-size is used again.
 
     \b
     jladkit build-dataset synthetic drawn --out drawn.h5
