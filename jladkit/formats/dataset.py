@@ -150,15 +150,14 @@ def write_dataset(
     }
     check_consistency(str(path), typed)
     digest = digest_of(typed)
-    with written_aside(path, overwrite=overwrite) as aside:
-        with h5py.File(aside, "w", libver="earliest") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["schema"] = SCHEMA
-            file.attrs["name"] = name
-            file.attrs["recipe"] = to_json(recipe)
-            file.attrs["source"] = to_json(source)
-            file.attrs["digest"] = digest
-            write_arrays(file, typed)
+    with written_aside(path, overwrite=overwrite) as aside, h5py.File(aside, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["schema"] = SCHEMA
+        file.attrs["name"] = name
+        file.attrs["recipe"] = to_json(recipe)
+        file.attrs["source"] = to_json(source)
+        file.attrs["digest"] = digest
+        write_arrays(file, typed)
     return digest
 
 
@@ -175,7 +174,7 @@ def check_consistency(filename: str, arrays: Mapping[str, np.ndarray]) -> None:
     }
     for field, limit in limits.items():
         values = arrays[field]
-        if values.size and not (0 <= int(values.min()) and int(values.max()) < limit):
+        if values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
             raise JladkitError(
                 f"{filename}: {field} must lie in 0..{limit - 1}, "
                 f"but spans {values.min()}..{values.max()}."
@@ -286,7 +285,7 @@ def open_dataset(path: Path) -> Dataset:
         check_consistency(str(path), arrays)
         size = file["object/image_bytes"].shape[0]  # pyright: ignore[reportAttributeAccessIssue]
         span = arrays["object/image_span"]
-        if span.size and not (0 <= span.min() and span.max() <= size):
+        if span.size and (span.min() < 0 or span.max() > size):
             raise JladkitError(f"{path}: object/image_span points outside object/image_bytes.")
         return Dataset(
             path=path,
