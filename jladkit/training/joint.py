@@ -52,8 +52,8 @@ class LossConfig:
         concentration, separation: λ_con, λ_sep of L_D.
         presence: weight in L_D of a hinge on each map's peak (not in the paper).
         equivariance: weight of (2) in pretraining.
-        joint: "printed" is (10), "normalised" divides each map by its mass, "none" leaves (10)
-            out, which is a control for separate learning on real pairs.
+        joint: "printed" is (10), "normalised" compares maps of equal mass relative to their own
+            norms, "none" leaves (10) out: a control that sees real pairs and learns separately.
         align, detect: (λ_D, λ_A, λ_J) of (11) in each phase.
     """
 
@@ -66,7 +66,7 @@ class LossConfig:
     equivariance: float = 100.0
     joint: str = "normalised"
     align: list[float] = field(default_factory=lambda: [1.0, 10.0, 30.0])
-    detect: list[float] = field(default_factory=lambda: [10.0, 1.0, 30.0])
+    detect: list[float] = field(default_factory=lambda: [10.0, 1.0, 100.0])
 
     def __post_init__(self) -> None:
         if self.joint not in JOINT_FORMS:
@@ -91,11 +91,11 @@ class TrainConfig:
 
     seed: int = 0
     batch: int = 16
-    synthetic_steps: int = 150
+    synthetic_steps: int = 120
     rounds: int = 3
     align_steps: int = 60
     detect_steps: int = 60
-    learning_rates: list[float] = field(default_factory=lambda: [1e-3, 5e-4, 1e-4])
+    learning_rates: list[float] = field(default_factory=lambda: [1e-3, 1e-3, 2e-4])
     backbone_from: str = ""
     validate_every: int = 50
 
