@@ -8,7 +8,8 @@ A method is a class. `jladkit.registry` finds it by name and calls one of its ma
 
 An instance is a Matcher, a LandmarkDetector, or both. Images are float RGB in [0, 1], squashed
 to `size` x `size`; points are xy in pixels of those, (0, 0) the centre of the top left pixel.
-Whoever calls resizes pictures and carries points there and back (jladkit.training.prediction).
+A detector whose landmarks belong to categories may say which in `categories`, a list of names;
+it is then asked about no others. Whoever calls resizes pictures and carries points there and back (jladkit.training.prediction).
 """
 
 from collections.abc import Sequence

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# What our metrics read of predictions; others get all of it.
+NEEDS = {"pck": ("pair",), "iod": ("object",)}
+
+
 class SeveralAlphas(click.Command):
     """Lets one --alpha be followed by several numbers."""
 
@@ -149,7 +153,7 @@ def command(
         )
     score = load("metric", metric)
     dataset = open_dataset(data)
-    predictions = obtain(dataset, split, method, checkpoint, stored, frame, device)
+    predictions = obtain(metric, dataset, split, method, checkpoint, stored, frame, device)
     result, items = score(dataset, predictions, protocol, alphas or None)
     if out is not None:
         path = save(out, result, items, overwrite)
@@ -159,6 +163,7 @@ def command(
 
 
 def obtain(
+    metric: str,
     data: Dataset,
     split: str,
     method: str | None,
@@ -169,10 +174,15 @@ def obtain(
 ) -> Predictions:
     """The predictions to score: read from `stored`, or made by the method or checkpoint."""
     if stored is None:
-        from jladkit.training.prediction import predict  # imports torch
+        from jladkit.training.prediction import PARTS, predict  # imports torch
 
         return predict(
-            data, split, method=method, checkpoint=checkpoint, device=device, progress=True
+            data,
+            split,
+            method=method,
+            checkpoint=checkpoint,
+            device=device,
+            wanted=NEEDS.get(metric, PARTS),
         )
     if stored.suffix.lower() == ".csv":
         return read_csv(stored, data, split, frame)

@@ -310,6 +310,7 @@ class Joint:
     def __init__(self, net: JointNet, config: dict[str, Any]) -> None:
         self.net, self.config = net, config
         self.size = net.config.size
+        self.categories = net.categories if net.config.per_category else None
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "Joint":

@@ -1,6 +1,7 @@
 """Running a method over a split: what `jladkit predict` and `jladkit evaluate` call."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from jladkit.training.loop import MODEL
 from jladkit.training.validation import transfer_pairs
 
 BATCH = 16
+PARTS = ("pair", "object")
 
 
 def device_named(name: str) -> torch.device:
@@ -70,10 +72,15 @@ def predict(
     checkpoint: Path | None = None,
     device: str = "cpu",
     progress: bool = True,
+    wanted: Sequence[str] = PARTS,
 ) -> Predictions:
     """Everything a method says about a split: its pairs if it matches, its objects if it detects.
 
-    Landmarks come for the objects of train too, since a regressor has to be fitted on them.
+    Landmarks come for the objects of train too, since a regressor has to be fitted on them; not
+    for objects of a category that the method has no landmarks for.
+
+    Args:
+        wanted: "pair", "object" or both.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
@@ -81,16 +88,16 @@ def predict(
     where = device_named(device)
     instance = load_method(data, method, checkpoint, where)
     pairs = data.pairs(split)
-    objects = np.union1d(data.objects("train"), data.objects(split))
+    objects = detectable(instance, data, np.union1d(data.objects("train"), data.objects(split)))
     parts: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     with torch.inference_mode():
-        if isinstance(instance, Matcher) and len(pairs):
+        if "pair" in wanted and isinstance(instance, Matcher) and len(pairs):
             begin = time.perf_counter()
             parts["pair_row"] = pairs
             parts["pair_points"] = matched(instance, data, pairs, where, progress)
             seconds["pair"] = (time.perf_counter() - begin) / len(pairs)
-        if isinstance(instance, LandmarkDetector) and len(objects):
+        if "object" in wanted and isinstance(instance, LandmarkDetector) and len(objects):
             begin = time.perf_counter()
             parts["object_row"] = objects
             parts["object_points"] = detected(instance, data, objects, where, progress)
@@ -109,6 +116,17 @@ def predict(
         peak_memory=peak_memory(),
         **parts,
     )
+
+
+def detectable(instance: Any, data: Dataset, objects: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of `objects` whose category is among the instance's `categories`, where it has some."""
+    known = getattr(instance, "categories", None)
+    if known is None:
+        return objects
+    fits = np.isin(
+        data.object_category[objects], [i for i, n in enumerate(data.categories) if n in known]
+    )
+    return objects[fits]
 
 
 def names(data: Dataset, codes: NDArray[np.int32]) -> list[str]:

@@ -63,6 +63,22 @@ def test_predictions_say_where_they_come_from(dots: Dataset):
     assert found.environment["torch"] == torch.__version__
 
 
+def test_a_detector_is_not_asked_about_categories_it_does_not_know(
+    dots: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Shifter, "categories", ["zebra"], raising=False)
+    found = predict(dots, "test", method=SHIFTER, progress=False)
+    assert found.pair_row is not None
+    assert found.object_row is None
+
+
+@pytest.mark.parametrize(("wanted", "given"), [("pair", True), ("object", False)])
+def test_only_what_is_wanted_is_computed(dots: Dataset, wanted: str, given: bool):
+    found = predict(dots, "test", method=SHIFTER, progress=False, wanted=(wanted,))
+    assert (found.pair_row is not None) == given
+    assert (found.object_row is None) == given
+
+
 def test_a_method_that_must_be_trained_is_not_run_by_name(dots: Dataset):
     with pytest.raises(UsageError, match="must be trained"):
         load_method(dots, "joint", None, torch.device("cpu"))
