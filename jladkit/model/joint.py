@@ -58,6 +58,8 @@ class ModelConfig:
         for name in ("size", "radius", "landmarks", "width"):
             if getattr(self, name) < 1:
                 raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
+        if self.width % 16:  # half of it is normalised in eight groups
+            raise UsageError(f"model.width must be a multiple of 16, but is {self.width}.")
 
 
 def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

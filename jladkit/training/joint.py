@@ -76,6 +76,8 @@ class LossConfig:
         for name in ("align", "detect"):
             if len(getattr(self, name)) != 3:
                 raise UsageError(f"loss.{name} must be three weights: λ_D, λ_A, λ_J.")
+        if self.window < 1:
+            raise UsageError(f"loss.window must be at least 1, but is {self.window}.")
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,14 @@ class TrainConfig:
     validate_every: int = 50
 
     def __post_init__(self) -> None:
-        if len(self.learning_rates) != 3:
-            raise UsageError("train.learning_rates must be three numbers.")
-        for name in ("batch", "validate_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"train.{name} must be at least 1, but is {getattr(self, name)}.")
+        if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
+            raise UsageError("train.learning_rates must be three numbers above 0.")
+        least = {"batch": 1, "validate_every": 1, "seed": 0, "rounds": 0}
+        least |= {"synthetic_steps": 0, "align_steps": 0, "detect_steps": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value < bound:
+                raise UsageError(f"train.{name} must be at least {bound}, but is {value}.")
 
 
 SECTIONS = {"model": ModelConfig, "loss": LossConfig, "train": TrainConfig, "warp": WarpRange}

@@ -1,16 +1,25 @@
 """Recipes: TOML files whose sections fill frozen dataclasses. Defaults < file < --set."""
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from jladkit.errors import JladkitError, UsageError
 
 Section = TypeVar("Section")
 Table = dict[str, dict[str, Any]]
+KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list[str]: "a list of texts",
+    list[float]: "a list of numbers",
+}
 
 
 def read_recipe(method: str, recipe: str, settings: Sequence[str] = ()) -> Table:
@@ -95,14 +104,19 @@ def fill_section(name: str, cls: type[Section], values: Mapping[str, Any]) -> Se
         if key not in known:
             raise UsageError(f"[{name}] has no key {key!r}. Known: {', '.join(known)}.")
         wanted = hints[key]
-        plain = getattr(wanted, "__origin__", wanted)
-        is_number = plain is float and type(value) is int
-        if type(value) is not plain and not is_number:
-            raise UsageError(
-                f"{name}.{key} must be {plain.__name__}, but {value!r} is {type(value).__name__}."
-            )
+        if not is_a(value, wanted):
+            raise UsageError(f"{name}.{key} must be {KINDS[wanted]}, but is {value!r}.")
     numbers = {k: float(v) if hints[k] is float else v for k, v in values.items()}
     return cls(**numbers)
+
+
+def is_a(value: Any, kind: Any) -> bool:
+    """Whether a TOML value is of `kind`; a whole number may stand for a float, nan and inf not."""
+    if get_args(kind):
+        return type(value) is list and all(is_a(part, get_args(kind)[0]) for part in value)
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
 
 
 def as_table(config: Mapping[str, Any]) -> Table:
