@@ -7,6 +7,7 @@ import click
 from jladkit import registry
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import open_dataset
+from jladkit.formats.files import check_folder
 
 
 @click.command("train")
@@ -46,6 +47,7 @@ def command(
     The folder gets model.safetensors (best weights, for predict and evaluate), state.safetensors
     (for --resume) and log.jsonl (one line a step).
     """
+    check_folder(out)
     dataset = open_dataset(data)
     cls = registry.load("method", method)
     if not hasattr(cls, "train"):

@@ -18,21 +18,56 @@ from jladkit.errors import JladkitError, UsageError
 TEXT = h5py.string_dtype()
 
 
+def check_output(path: Path, *, overwrite: bool = True) -> None:
+    """Refuse a file to write before the work for it is done, rather than after.
+
+    Raises:
+        UsageError: `path` is a folder, or exists and `overwrite` is False.
+        JladkitError: something above it is no folder.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; --out must name a file.")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists. Give --overwrite to replace it, or another --out.")
+    check_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise JladkitError unless `folder` is there, or can be made as far as one can tell."""
+    above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise JladkitError(
+            f"{folder} cannot be written to: {above} is no folder, or one without the right to "
+            "write. Give another --out."
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it, where they are not there.
+
+    Raises:
+        JladkitError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JladkitError(
+            f"The folder {folder} cannot be made: {error.strerror or error}. Give another --out."
+        ) from error
+
+
 @contextlib.contextmanager
 def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A name beside `path` to write to; it becomes `path` when the block ends without an error.
 
     Raises:
-        UsageError: `path` exists and `overwrite` is False.
+        UsageError: `path` is a folder, or exists and `overwrite` is False.
         JladkitError: the folder cannot be written, or the disk is full.
     """
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists. Give --overwrite to replace it, or another --out.")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; --out must name a file.")
+    check_output(path, overwrite=overwrite)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         yield aside
         os.replace(aside, path)
     except OSError as error:
@@ -51,6 +86,26 @@ def write_text(path: Path, text: str) -> None:
 def to_json(value: Any, indent: int | None = None) -> str:
     """`value` as JSON with sorted keys; NaN and infinity are refused, for JSON has neither."""
     return json.dumps(value, sort_keys=True, allow_nan=False, indent=indent, ensure_ascii=False)
+
+
+def from_json(text: str | bytes) -> dict[str, Any]:
+    """The record (JSON object) that `text` holds.
+
+    Raises:
+        ValueError: it is no JSON, has NaN or infinity (which Python would let through), or holds
+            something else than a record.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        record = json.loads(text, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if isinstance(record, dict):
+        return record
+    raise ValueError("it holds no record")
 
 
 @dataclass(frozen=True)
@@ -126,36 +181,37 @@ def opened(path: Path, format_name: str, schema: int, remedy: str) -> Iterator[h
     """Open an HDF5 file of ours for reading, after a look at its format and schema.
 
     Raises:
-        JladkitError: there is no such file, it is not HDF5, or of another format or schema;
-            `remedy` says how to make a new one.
+        JladkitError: there is no such file, it is not HDF5, damaged, or of another format or
+            schema; `remedy` says how to make a new one.
     """
     if not path.is_file():
         raise JladkitError(f"There is no file {path}.")
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            found, version = str(file.attrs.get("format")), str(file.attrs.get("schema"))
+            if found != format_name:
+                raise JladkitError(
+                    f"{path} must be a {format_name} file, but its format is {found!r}."
+                )
+            if version != str(schema):
+                raise JladkitError(
+                    f"{path} has schema {version}, this jladkit reads {schema}. "
+                    f"Make it again: {remedy}"
+                )
+            yield file
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # h5py's, at broken bytes
         raise JladkitError(
-            f"{path} is not an HDF5 file, or a truncated one. Make it again: {remedy}"
+            f"{path} is not an HDF5 file, or a truncated one ({error}). Make it again: {remedy}"
         ) from error
-    with file:
-        found = file.attrs.get("format")
-        if found != format_name:
-            raise JladkitError(f"{path} must be a {format_name} file, but its format is {found!r}.")
-        version = file.attrs.get("schema")
-        if version != schema:
-            raise JladkitError(
-                f"{path} has schema {version}, this jladkit reads {schema}. Make it again: {remedy}"
-            )
-        yield file
 
 
-def read_json_attr(file: h5py.File, name: str) -> Any:
-    """The JSON value of an attribute."""
+def read_json_attr(file: h5py.File, name: str) -> dict[str, Any]:
+    """The JSON record in an attribute."""
     try:
-        return json.loads(str(file.attrs[name]))
+        return from_json(str(file.attrs[name]))
     except (KeyError, ValueError) as error:
         raise JladkitError(
-            f"{file.filename}: the attribute {name} is missing or not JSON."
+            f"{file.filename}: the attribute {name} is missing or no JSON record."
         ) from error
 
 

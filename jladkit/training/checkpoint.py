@@ -4,7 +4,6 @@ model.safetensors is what `predict` and `evaluate` take. state.safetensors is wh
 takes: the same and the optimiser's moments.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from jladkit.errors import JladkitError
-from jladkit.formats.files import to_json, written_aside
+from jladkit.formats.files import from_json, to_json, written_aside
 
 FORMAT = "jladkit-checkpoint"
 SCHEMA = 1
@@ -38,7 +37,7 @@ def read_label(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-        label = json.loads(metadata["label"])
+        label = from_json(metadata["label"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise JladkitError(
             f"{path} is not a jladkit checkpoint; `jladkit train` writes model.safetensors."

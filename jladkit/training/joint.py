@@ -121,6 +121,19 @@ def margin_for(landmarks: int) -> float:
     return MARGINS[nearest] * nearest / landmarks
 
 
+def from_layer(body: nn.Module, layer: str) -> list[str]:
+    """Names of the parameters of a backbone from `layer` on; none where that is "".
+
+    Raises:
+        UsageError: there is no such layer.
+    """
+    names = [name for name, _ in body.named_parameters()]
+    start = next((i for i, name in enumerate(names) if name.startswith(f"{layer}.")), None)
+    if layer and start is None:
+        raise UsageError(f"train.backbone_from: no layer {layer!r}.")
+    return names[start:] if layer else []
+
+
 class JointTrainee:
     """The joint method as jladkit.training.loop wants it."""
 
@@ -152,6 +165,7 @@ class JointTrainee:
                 f"{data.path} has {len(self.train_pairs)} train and {len(self.val_pairs)} val "
                 "pairs; training needs both."
             )
+        self.trained = from_layer(net.features.body, self.plan.backbone_from)
         self.features = self.live_features
         if not self.plan.backbone_from:
             pairs = np.concatenate([self.train_pairs, self.val_pairs])
@@ -178,21 +192,9 @@ class JointTrainee:
             "detect": ("landmarks.",),
         }[phase.name]
         for name, parameter in self.net.named_parameters():
-            if name.startswith(wanted) or self.trains_backbone(name, phase):
+            own = phase.name != "synthetic" and name.removeprefix("features.body.") in self.trained
+            if name.startswith(wanted) or own:  # pretraining leaves W_F alone
                 yield name, parameter
-
-    def trains_backbone(self, name: str, phase: loop.Phase) -> bool:
-        """Whether `name` is of the trained part of W_F; pretraining leaves W_F alone."""
-        if not self.plan.backbone_from or phase.name == "synthetic":
-            return False
-        names = [n for n, _ in self.joint.features.body.named_parameters()]
-        prefix = "features.body."
-        start = next(
-            (i for i, n in enumerate(names) if n.startswith(self.plan.backbone_from + ".")), None
-        )
-        if start is None:
-            raise UsageError(f"train.backbone_from: no layer {self.plan.backbone_from!r}.")
-        return name.startswith(prefix) and name.removeprefix(prefix) in names[start:]
 
     def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
         if phase.name == "synthetic":
@@ -325,12 +327,15 @@ class Joint:
             JladkitError: it is no checkpoint, or one of another method, or does not fit.
         """
         tensors, label = read_checkpoint(path, cls.name)
-        table = {**label["config"]["model"], "weights": "random"}  # all tensors are in the file
-        net = JointNet(fill({"model": ModelConfig}, {"model": table})["model"], label["categories"])
         try:
+            table = {**label["config"]["model"], "weights": "random"}  # all tensors are in the file
+            config = fill({"model": ModelConfig}, {"model": table})["model"]
+            net = JointNet(config, label["categories"])
             net.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise JladkitError(f"The tensors of {path} do not fit its own config.") from error
+        except (KeyError, TypeError, RuntimeError, UsageError) as error:
+            raise JladkitError(
+                f"{path} does not fit this version, or its own config. Train again."
+            ) from error
         net = net.to(device).eval()
         shown = {k: v for k, v in label.items() if k not in ("method", "environment")}
         return cls(net, shown)

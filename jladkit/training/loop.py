@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.formats.files import to_json
+from jladkit.formats.files import make_folder, to_json
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
 
 MODEL, STATE, LOG = "model.safetensors", "state.safetensors", "log.jsonl"
@@ -86,12 +86,12 @@ def train(
     state = out / STATE
     if not resume and (state.exists() or (out / MODEL).exists()):
         raise UsageError(f"{out} holds a run already. Give --resume, or another --out.")
-    out.mkdir(parents=True, exist_ok=True)
     at = Progress()
     moments: dict[str, Tensor] = {}
     if resume:
         at, moments = restore(trainee, state)
         truncate_log(out / LOG, at.step)
+    make_folder(out)
     phases = trainee.phases()
     total = sum(phase.steps for phase in phases)
     saved = time.monotonic()

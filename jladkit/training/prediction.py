@@ -48,13 +48,17 @@ def load_method(
 
     Raises:
         UsageError: neither or both are given, or the method must be trained first.
+        JladkitError: the checkpoint is none of ours, or of a method without checkpoints.
     """
     if (method is None) == (checkpoint is None):
         raise UsageError("Give either --method or --checkpoint.")
     if checkpoint is not None:
         checkpoint = checkpoint / MODEL if checkpoint.is_dir() else checkpoint
-        name = read_label(checkpoint).get("method", "")
-        return registry.load("method", str(name)).load(checkpoint, device)
+        name = str(read_label(checkpoint).get("method"))
+        cls = registry.load("method", name)
+        if not hasattr(cls, "load"):
+            raise JladkitError(f"{checkpoint} is of the method {name}, which reads no checkpoints.")
+        return cls.load(checkpoint, device)
     cls = registry.load("method", str(method))
     if not hasattr(cls, "prepare"):
         raise UsageError(

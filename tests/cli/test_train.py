@@ -70,6 +70,8 @@ def test_bad_usage_ends_with_two_and_a_sentence(dots_path: Path, run: Path, tmp_
     one_sentence(
         jladkit("train", *data, "--out", run, "--method", "joint"), 2, "holds a run already"
     )
+    under = ("--out", dots_path / "new")
+    one_sentence(jladkit("train", *data, *under, "--method", "joint"), 1, "is no folder")
     one_sentence(jladkit("train", *data, *out, "--method", "nothing.like:This"), 2, "nothing.like")
     assert not (tmp_path / "new").exists()
 

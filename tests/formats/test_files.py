@@ -10,6 +10,7 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.files import (
     Field,
     digest_of,
+    make_folder,
     opened,
     read_arrays,
     to_json,
@@ -56,8 +57,10 @@ def test_a_folder_is_no_file(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(JladkitError, match=r"file/a\.txt could not be written"):
+    with pytest.raises(JladkitError, match=r"file cannot be written to: .*file is no folder"):
         write_text(tmp_path / "file/a.txt", "x")
+    with pytest.raises(JladkitError, match=r"The folder .*file/deep cannot be made"):
+        make_folder(tmp_path / "file/deep")
 
 
 def test_json_has_sorted_keys_and_no_nan():
@@ -103,6 +106,32 @@ def test_a_truncated_file_is_named(tmp_path):
     path = made(tmp_path / "a.h5")
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(JladkitError, match="truncated"), opened(path, "ours", 1, "again"):
+        pass
+
+
+def test_bytes_that_were_overwritten_are_named_when_they_are_read(tmp_path):
+    path = made(tmp_path / "a.h5")
+    raw = path.read_bytes()
+    at = raw.index(b"GCOL")  # where HDF5 keeps text
+    path.write_bytes(raw[:at] + b"\xd2" * 64 + raw[at + 64 :])
+    fields = {"a/name": Field("O", ("N",))}
+    with pytest.raises(JladkitError, match=r"a\.h5 is .*truncated one.*again"):
+        read_fields(path, fields)
+
+
+def read_fields(path, fields):
+    with opened(path, "ours", 1, "again") as file:
+        return read_arrays(file, fields)
+
+
+def test_a_label_that_is_no_text_and_no_number_is_refused(tmp_path):
+    path = made(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = np.arange(3)
+    with (
+        pytest.raises(JladkitError, match=r"schema \[0 1 2\], this jladkit reads 1"),
+        opened(path, "ours", 1, ""),
+    ):
         pass
 
 

@@ -135,6 +135,16 @@ def test_a_run_that_exists_is_not_overwritten_and_another_config_not_resumed(
         Joint.train(other, "cpu", TINY, tmp_path / "run", device=CPU, resume=True)
 
 
+def test_a_run_that_cannot_begin_leaves_no_folder(dots: Dataset, tmp_path: Path):
+    with pytest.raises(JladkitError, match="There is no checkpoint"):
+        Joint.train(dots, "cpu", TINY, tmp_path / "run", device=CPU, resume=True)
+    with pytest.raises(UsageError, match=r"train\.backbone_from: no layer 'blocks\.9'"):
+        Joint.train(
+            dots, "cpu", [*TINY, "train.backbone_from='blocks.9'"], tmp_path / "run", device=CPU
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
     dots: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

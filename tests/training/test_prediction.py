@@ -1,6 +1,7 @@
 """Running methods over a split: frames there and back, what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
+from jladkit.training.checkpoint import write_checkpoint
 from jladkit.training.prediction import device_named, load_method, predict
 
 
@@ -77,6 +79,22 @@ def test_only_what_is_wanted_is_computed(dots: Dataset, wanted: str, given: bool
     found = predict(dots, "test", method=SHIFTER, progress=False, wanted=(wanted,))
     assert (found.pair_row is not None) == given
     assert (found.object_row is None) == given
+
+
+def test_a_checkpoint_of_a_method_without_checkpoints_is_refused(dots: Dataset, tmp_path: Path):
+    write_checkpoint(tmp_path / "m.safetensors", {"a": torch.zeros(1)}, {"method": "identity"})
+    with pytest.raises(JladkitError, match=r"m\.safetensors is of the method identity, which"):
+        load_method(dots, None, tmp_path / "m.safetensors", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("label", [{}, {"config": [1]}, {"config": {"model": {"kernel": 3}}}])
+def test_a_checkpoint_with_another_config_than_ours_is_refused(
+    dots: Dataset, tmp_path: Path, label: dict[str, Any]
+):
+    path = tmp_path / "m.safetensors"
+    write_checkpoint(path, {"a": torch.zeros(1)}, {"method": "joint", **label})
+    with pytest.raises(JladkitError, match=r"m\.safetensors does not fit this version"):
+        load_method(dots, None, path, torch.device("cpu"))
 
 
 def test_a_method_that_must_be_trained_is_not_run_by_name(dots: Dataset):

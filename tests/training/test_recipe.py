@@ -37,7 +37,10 @@ def test_every_recipe_of_the_joint_method_fits_its_sections(name: str):
         (["train.seed='three'"], r"train\.seed must be a whole number, but is 'three'"),
         (["train.seed=true"], r"train\.seed must be a whole number, but is True"),
         (["loss.temperature=nan"], r"loss\.temperature must be a number, but is nan"),
-        (["loss.align=['a', 1, 1]"], r"loss\.align must be a list of numbers, but is \['a', 1, 1\]"),
+        (
+            ["loss.align=['a', 1, 1]"],
+            r"loss\.align must be a list of numbers, but is \['a', 1, 1\]",
+        ),
         (["train.learning_rates=[1, 0.1, -0.1]"], "three numbers above 0"),
         (["train.seed=-1"], r"train\.seed must be at least 0, but is -1"),
         (["train.rounds=-1"], r"train\.rounds must be at least 0, but is -1"),
