@@ -220,7 +220,7 @@ def objects_and_landmarks(
     """
     who = f"The predictions of {predictions.method}"
     rows, points = predictions.object_row, predictions.object_points
-    if rows is None or points is None:
+    if rows is None or points is None or not points.shape[1]:
         raise JladkitError(
             f"{who} hold no landmarks, so they have no IOD. Predict with a landmark detector."
         )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
-from jladkit.formats.files import to_json, write_text
+from jladkit.formats.files import check_folder, to_json, write_text
 from jladkit.formats.predictions import Predictions, check_belongs, open_predictions, read_csv
 from jladkit.reports import figures, tables
 from jladkit.reports.tables import Board, Table
@@ -55,6 +55,7 @@ def report(
     """
     if (data is None) != (not predictions):
         raise UsageError("Give --data and --predictions together: pictures of pairs need both.")
+    check_folder(out)
     entries = tables.read_entries(results)
     pairs = None
     drawn: tuple[Dataset, list[Predictions]] | None = None

@@ -50,14 +50,13 @@ class Board:
     def protocol(self) -> str:
         """The protocol's name, version and summary."""
         protocol = self.first.protocol
-        named = " ".join(str(protocol[key]) for key in ("name", "version") if key in protocol)
-        return f"{named}: {protocol['summary']}" if "summary" in protocol else named
+        return f"{protocol['name']} {protocol['version']}: {protocol['summary']}"
 
     @property
     def slug(self) -> str:
         """A file name's stem; the digest keeps two versions of a data set apart."""
         one = self.first
-        parts = (one.metric, one.dataset, str(one.protocol.get("name", "")), one.split)
+        parts = (one.metric, one.dataset, one.protocol["name"], one.split)
         return "-".join(
             re.sub(r"[^\w.+]+", "-", part).strip("-.") for part in (*parts, one.dataset_digest[:6])
         )
@@ -278,7 +277,7 @@ def tidy(board: Board) -> pd.DataFrame:
         common = {
             "method": entry.label,
             "metric": result.metric,
-            "protocol": result.protocol.get("name"),
+            "protocol": result.protocol["name"],
             "dataset": result.dataset,
             "dataset_digest": result.dataset_digest,
             "split": result.split,

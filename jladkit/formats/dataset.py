@@ -162,21 +162,26 @@ def write_dataset(
 
 
 def check_consistency(filename: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise JladkitError when a row number points at no row, or a split is none of the three."""
+    """Raise JladkitError when a row number points at no row, a split is none of the three, a
+    picture has no size, or a visible keypoint no position."""
     objects, categories = len(arrays["object/category"]), len(arrays["category/name"])
+    keypoints = arrays["category/keypoint_names"].shape[1]
     limits = {
-        "object/category": categories,
-        "object/split": len(SPLITS),
-        "pair/source": objects,
-        "pair/target": objects,
-        "pair/category": categories,
-        "pair/split": len(SPLITS),
+        "category/flip": (-1, keypoints),
+        "category/iod_pair": (-1, keypoints),
+        "object/category": (0, categories),
+        "object/size": (1, 1 << 31),
+        "object/split": (0, len(SPLITS)),
+        "pair/source": (0, objects),
+        "pair/target": (0, objects),
+        "pair/category": (0, categories),
+        "pair/split": (0, len(SPLITS)),
     }
-    for field, limit in limits.items():
+    for field, (low, high) in limits.items():
         values = arrays[field]
-        if values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
+        if values.size and (int(values.min()) < low or int(values.max()) >= high):
             raise JladkitError(
-                f"{filename}: {field} must lie in 0..{limit - 1}, "
+                f"{filename}: {field} must lie in {low}..{high - 1}, "
                 f"but spans {values.min()}..{values.max()}."
             )
     finite = np.isfinite(arrays["object/keypoints"]).all(axis=-1)
@@ -262,7 +267,7 @@ class Dataset:
         """
         try:
             return Image.open(io.BytesIO(self.encoded(row))).convert("RGB")
-        except OSError as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise JladkitError(f"{self.path}: the picture of object {row} is broken.") from error
 
 

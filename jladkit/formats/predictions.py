@@ -18,6 +18,7 @@ peak_memory (bytes), environment, created.
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,12 @@ def open_predictions(path: Path) -> Predictions:
                 raise JladkitError(
                     f"{path}: {part}/row and {part}/points must come together. Run: {REMEDY}"
                 )
+        seconds = read_json_attr(file, "seconds_per_item")
+        memory = file.attrs.get("peak_memory", 0)
+        if not all(isinstance(n, Real) for n in (memory, *seconds.values())):
+            raise JladkitError(
+                f"{path}: seconds_per_item and peak_memory must be numbers. Run: {REMEDY}"
+            )
         return Predictions(
             method=words["method"],
             config=read_json_attr(file, "config"),
@@ -126,8 +133,8 @@ def open_predictions(path: Path) -> Predictions:
             pair_flow=arrays.get("pair/flow"),
             object_row=arrays.get("object/row"),
             object_points=arrays.get("object/points"),
-            seconds_per_item=read_json_attr(file, "seconds_per_item"),
-            peak_memory=int(file.attrs.get("peak_memory", 0)),
+            seconds_per_item=seconds,
+            peak_memory=int(memory),
         )
 
 
@@ -141,6 +148,12 @@ def check_belongs(path: Path, predictions: Predictions, data: Dataset, split: st
         )
     if predictions.split != split:
         raise JladkitError(f"{path} is about the split {predictions.split}, not {split}.")
+    width = data.object_keypoints.shape[1]
+    if predictions.pair_points is not None and predictions.pair_points.shape[1] != width:
+        raise JladkitError(
+            f"{path} has {predictions.pair_points.shape[1]} keypoints a pair, but {data.path} has "
+            f"{width}."
+        )
     for rows, limit, what in (
         (predictions.pair_row, len(data.pair_source), "pair"),
         (predictions.object_row, len(data.object_category), "object"),
@@ -162,12 +175,14 @@ def read_csv(path: Path, data: Dataset, split: str, frame: str = "crop") -> Pred
 
     Raises:
         UsageError: `frame` is neither.
-        JladkitError: a column is missing, a value is not a number, a pair or keypoint does not
-            exist or comes twice; the text names the line.
+        JladkitError: the split has no pairs, a column is missing, a value is not a finite number,
+            a pair or keypoint does not exist or comes twice; the text names the line.
     """
     if frame not in FRAMES:
         raise UsageError(f"Unknown frame {frame!r}. Known: {', '.join(FRAMES)}.")
     rows = data.pairs(split)
+    if not len(rows):
+        raise JladkitError(f"{data.path} has no pairs in the {split} split, which {path} is about.")
     source, target = data.pair_source[rows], data.pair_target[rows]
     points: np.ndarray = np.full_like(data.object_keypoints[source], np.nan)
     annotated: np.ndarray = np.isfinite(data.object_keypoints[source].sum(axis=-1))
@@ -175,8 +190,11 @@ def read_csv(path: Path, data: Dataset, split: str, frame: str = "crop") -> Pred
         try:
             pair, keypoint = int(record["pair"]), int(record["keypoint"])
             xy = np.array([float(record["x"]), float(record["y"])])
+            if not np.isfinite(xy).all():
+                raise ValueError("not finite")
         except (ValueError, TypeError) as error:
-            raise JladkitError(f"{path}, line {line}: {record} is not four numbers.") from error
+            told = ",".join(str(value) for value in record.values())
+            raise JladkitError(f"{path}, line {line}: {told} is not four numbers.") from error
         if not (0 <= pair < len(rows) and 0 <= keypoint < points.shape[1]):
             raise JladkitError(
                 f"{path}, line {line}: pair must be 0..{len(rows) - 1} and keypoint "

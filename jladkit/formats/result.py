@@ -82,6 +82,7 @@ CATEGORY_KEYS: dict[str, tuple[type, ...]] = {
     "low": NUMBER,
     "high": NUMBER,
 }
+PROTOCOL_KEYS: dict[str, tuple[type, ...]] = {"name": (str,), "version": (int,), "summary": (str,)}
 ROW_KEYS: dict[str, tuple[type, ...]] = {
     **CATEGORY_KEYS,
     "metric": (str,),
@@ -119,8 +120,16 @@ def read_result(path: Path) -> Result:
     off = sorted(known ^ record.keys())
     if off:
         raise JladkitError(f"{path}: missing or unknown keys: {', '.join(off)}.")
+    try:
+        to_json(record)
+    except ValueError as error:
+        raise JladkitError(
+            f"{path} holds NaN or infinity, which JSON does not have. Make it again: {REMEDY}"
+        ) from error
     check_keys(path, "", record, KEYS)
+    check_keys(path, "protocol", record["protocol"], PROTOCOL_KEYS)
     check_rows(path, record["results"])
+    check_curve(path, record["curve"])
     return Result(**record)
 
 
@@ -153,6 +162,14 @@ def check_rows(path: Path, rows: Any) -> None:
             if not isinstance(category, dict):
                 raise JladkitError(f"{path}: {where} categories {name} must be a record.")
             check_keys(path, f"{where} categories {name}", category, CATEGORY_KEYS)
+
+
+def check_curve(path: Path, curve: Mapping[str, Any]) -> None:
+    """Raise JladkitError unless `curve` is empty or has as many alphas as values."""
+    alphas, values = curve.get("alpha", []), curve.get("value", [])
+    lists = isinstance(alphas, list) and isinstance(values, list) and len(alphas) == len(values)
+    if not lists or not all(isinstance(number, Real) for number in [*alphas, *values]):
+        raise JladkitError(f"{path}: curve must have as many numbers in alpha as in value.")
 
 
 def check_keys(

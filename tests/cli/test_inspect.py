@@ -82,7 +82,18 @@ def test_a_result_is_shown_whole(run, tmp_path):
     rows = [row]
     write_result(
         tmp_path / "r.json",
-        Result("m", "pck", {"name": "jlad"}, "test", "d", "0", rows, {}, {}, ""),
+        Result(
+            "m",
+            "pck",
+            {"name": "jlad", "version": 1, "summary": ""},
+            "test",
+            "d",
+            "0",
+            rows,
+            {},
+            {},
+            "",
+        ),
     )
     assert json.loads(run(tmp_path / "r.json", "--json")[1])["results"] == rows
     assert "value: 0.5" in run(tmp_path / "r.json")[1] or "value 0.5" in run(tmp_path / "r.json")[1]

@@ -183,6 +183,7 @@ def test_more_landmarks_than_rows_are_refused(data):
     ("parts", "words"),
     [
         (lambda d, p: {"object_row": None, "object_points": None}, "hold no landmarks"),
+        (lambda d, p: {"object_points": np.zeros((60, 0, 2))}, "hold no landmarks"),
         (lambda d, p: cut(p, p.object_row != d.objects("test")[3]), "1 are missing, the first is"),
         (lambda d, p: cut(p, np.isin(p.object_row, d.objects("test"))), "no landmarks of training"),
         (lambda d, p: cut(p, [0, *range(60)]), "hold an object twice"),

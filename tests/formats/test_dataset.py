@@ -164,13 +164,15 @@ def test_a_broken_picture_is_named_when_it_is_read(broken):
 
 @pytest.mark.parametrize("attribute", ["recipe", "source"])
 def test_a_missing_or_broken_attribute_is_named(broken, attribute):
-    for text in (None, "{not json"):
+    for text in (None, "{not json", "[1, 2]", '{"a": NaN}'):
         with h5py.File(broken, "r+") as file:
             if text is None:
                 del file.attrs[attribute]
             else:
                 file.attrs[attribute] = text
-        with pytest.raises(JladkitError, match=f"attribute {attribute} is missing or not JSON"):
+        with pytest.raises(
+            JladkitError, match=f"attribute {attribute} is missing or no JSON record"
+        ):
             open_dataset(broken)
 
 

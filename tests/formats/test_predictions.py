@@ -81,7 +81,10 @@ def attribute(name, value):
             "has schema 7, this jladkit reads 1. Make it again: jladkit predict",
         ),
         (attribute("format", "other"), "must be a jladkit-predictions file"),
-        (attribute("config", "{"), "the attribute config is missing or not JSON"),
+        (attribute("config", "{"), "the attribute config is missing or no JSON record"),
+        (attribute("config", "[1]"), "the attribute config is missing or no JSON record"),
+        (attribute("seconds_per_item", '{"pair": "x"}'), "must be numbers"),
+        (attribute("peak_memory", "lots"), "must be numbers"),
         (lambda file: file.attrs.__delitem__("method"), "the attribute method is missing"),
         (delete("pair/points"), "pair/row and pair/points must come together"),
         (delete("object/row"), "object/row and object/points must come together"),
@@ -115,6 +118,9 @@ def test_predictions_belong_to_one_data_set_and_split(tmp_path, data):
         check_belongs(path, predicted(data, dataset_digest="000"), data, "test")
     with pytest.raises(JladkitError, match="about the split test, not val"):
         check_belongs(path, predicted(data), data, "val")
+    wide = np.zeros((len(data.pairs("test")), 7, 2))
+    with pytest.raises(JladkitError, match=r"has 7 keypoints a pair, but .* has 4"):
+        check_belongs(path, predicted(data, pair_points=wide), data, "test")
     with pytest.raises(JladkitError, match="pair/row names rows that"):
         check_belongs(path, predicted(data, pair_row=data.pairs("test") + 60), data, "test")
 
@@ -153,6 +159,7 @@ def test_to_crop_inverts_the_stored_transform(data):
         ("pair,keypoint,x\n0,0,1\n", r"\['y'\] missing"),
         ("pair,keypoint,x,y\n0,0,1\n", "line 2: .* is not four numbers"),
         ("pair,keypoint,x,y\n0,0,1,2\n0,1,one,2\n", "line 3: .* is not four numbers"),
+        ("pair,keypoint,x,y\n0,0,nan,2\n", "line 2: 0,0,nan,2 is not four numbers"),
         ("pair,keypoint,x,y\n20,0,1,2\n", r"line 2: pair must be 0\.\.19 and keypoint 0\.\.3"),
         ("pair,keypoint,x,y\n-1,0,1,2\n", r"line 2: pair must be 0\.\.19"),
         ("pair,keypoint,x,y\n1,3,1,2\n", "line 2: the source of pair 1 has no keypoint 3"),
@@ -170,6 +177,11 @@ def test_a_csv_that_is_not_text_or_not_there_is_refused(tmp_path, data):
     for path in (tmp_path / "p.csv", tmp_path / "none.csv"):
         with pytest.raises(JladkitError, match="cannot be read as CSV"):
             read_csv(path, data, "test")
+
+
+def test_a_csv_about_a_split_without_pairs_is_refused(tmp_path, data):
+    with pytest.raises(JladkitError, match=r"has no pairs in the val split, which .*p\.csv"):
+        read_csv(lines(tmp_path, "pair,keypoint,x,y\n0,0,1,2\n"), data, "val")
 
 
 def test_an_unknown_frame_is_refused(tmp_path, data):
