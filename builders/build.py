@@ -7,6 +7,7 @@ changes nothing.
 
 import hashlib
 import json
+import math
 import os
 import zlib
 from collections import Counter
@@ -26,6 +27,7 @@ from jladkit.builders.crops import PADDINGS
 from jladkit.builders.objects import Found, Stored, category_arrays, object_arrays
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import SPLITS, open_dataset, write_dataset
+from jladkit.formats.files import check_output
 
 Unit = TypeVar("Unit")
 Names = Mapping[str, Sequence[str]]
@@ -63,6 +65,9 @@ class CropOptions:
     def __post_init__(self) -> None:
         if min(self.split) < 0 or sum(self.split) == 0:
             raise UsageError(f"--split must be three shares of 0 or more, but is {self.split}.")
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{name.replace('_', '-')} must be a number, but is {value}.")
 
     @property
     def least_common(self) -> int:
@@ -153,26 +158,32 @@ def recipe_options(path: Path, source: str) -> dict[str, Any]:
 
     Raises:
         UsageError: another builder made it.
+        JladkitError: it is no dataset.h5, or one without options.
     """
     recipe = open_dataset(path).recipe
+    options = recipe.get("options")
+    if not isinstance(options, dict) or any(isinstance(v, dict) for v in options.values()):
+        raise JladkitError(
+            f"{path} holds no recipe that can be followed. Give the options instead."
+        )
     if recipe.get("builder") != source:
         raise UsageError(
             f"{path} was built with {recipe.get('builder')!r}: "
             f"jladkit build-dataset {recipe.get('builder')} --recipe-from {path} ..."
         )
-    return dict(recipe.get("options", {}))
+    return options
 
 
 def check_start(root: Path, job: Job) -> None:
     """Refuse early what would fail after a long build.
 
     Raises:
-        UsageError: `root` is no folder, or the file exists.
+        UsageError: `root` is no folder, or the output exists.
+        JladkitError: the output's folder cannot be made.
     """
     if not root.is_dir():
         raise UsageError(f"There is no folder {root}. ROOT must be where the source was unpacked.")
-    if job.out.exists() and not job.overwrite:
-        raise UsageError(f"{job.out} exists. Give --overwrite to replace it, or another --out.")
+    check_output(job.out, overwrite=job.overwrite)
 
 
 def read_all(units: Sequence[Unit], read: Callable[[Unit], Found], job: Job) -> Found:

@@ -61,8 +61,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     check_start(root, job)
     path = find_json(root, options)
     folder = find_images(root, options)
-    raw = path.read_bytes()
-    content = parse(raw, path)
+    content, digest = read_json(path)
     names = category_names(content, path, options)
     units = group_by_image(content, path)
     read = partial(read_image, folder=folder, names=names, json_path=path, options=options,
@@ -71,7 +70,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     return build_crops(
         "coco", units, read, partial(agreement, options), recipe, job,
         names={name: keypoints for name, keypoints in names.values()},
-        files=[("annotations", hashlib.sha256(raw).hexdigest())],
+        files=[("annotations", digest)],
     )  # fmt: skip
 
 
@@ -127,14 +126,17 @@ def find_images(root: Path, options: Options) -> Path:
     raise UsageError(f"There is no folder {root / names[0]}. --images is relative to ROOT.")
 
 
-def parse(raw: bytes, path: Path) -> Record:
-    """The JSON's content, which must have images, annotations and categories.
+def read_json(path: Path) -> tuple[Record, str]:
+    """The JSON's content, which must have images, annotations and categories; and its SHA-256.
 
     Raises:
-        JladkitError: it is not JSON, or has another layout.
+        JladkitError: it cannot be read, is not JSON, or has another layout.
     """
     try:
+        raw = path.read_bytes()
         content = json.loads(raw)
+    except OSError as error:
+        raise JladkitError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         raise JladkitError(
             f"{path} is not JSON ({error}). Download the annotations again."
@@ -147,7 +149,13 @@ def parse(raw: bytes, path: Path) -> Record:
         raise JladkitError(
             f"{path} is not in COCO's layout: expected lists of records under {', '.join(lists)}."
         )
-    return content
+    return content, hashlib.sha256(raw).hexdigest()
+
+
+def identity(record: Record, field: str = "id") -> int | str | None:
+    """The id in a field; None where it is absent or can be none."""
+    value = record.get(field)
+    return value if isinstance(value, int | str) else None
 
 
 def category_names(
@@ -157,15 +165,22 @@ def category_names(
 
     Raises:
         UsageError: a wanted category is not there.
-        JladkitError: none has keypoints, or a record is not whole.
+        JladkitError: none has keypoints, a record is not whole, or a name stands twice.
     """
-    names = {}
+    names: dict[Any, tuple[str, list[str]]] = {}
     for record in content["categories"]:
-        keypoints = record.get("keypoints")
-        if "id" not in record or not isinstance(record.get("name"), str):
+        name, keypoints = record.get("name"), record.get("keypoints")
+        if identity(record) is None or not isinstance(name, str):
             raise JladkitError(f"{path}: a category must have an id and a name, but is {record}.")
-        if isinstance(keypoints, list) and keypoints:
-            names[record["id"]] = (record["name"], [str(name) for name in keypoints])
+        if not isinstance(keypoints, list) or not keypoints:
+            continue
+        words = [str(keypoint) for keypoint in keypoints]
+        if "" in words or len(set(words)) < len(words) or name in {n for n, _ in names.values()}:
+            raise JladkitError(
+                f"{path}: the category {name} must come once, and each of its keypoints must have "
+                f"a name of its own, but they are {words}."
+            )
+        names[record["id"]] = (name, words)
     if not names:
         raise JladkitError(
             f"{path} names no keypoints: give a keypoints file (such as "
@@ -185,12 +200,12 @@ def group_by_image(content: Record, path: Path) -> list[Unit]:
         JladkitError: an image has no id or file_name, or there is no annotation at all.
     """
     for image in content["images"]:
-        if "id" not in image or not isinstance(image.get("file_name"), str):
+        if identity(image) is None or not isinstance(image.get("file_name"), str):
             raise JladkitError(f"{path}: an image must have an id and a file_name, but is {image}.")
     images = {image["id"]: image for image in content["images"]}
     groups: dict[Any, list[Record]] = defaultdict(list)
     for annotation in content["annotations"]:
-        groups[annotation.get("image_id")].append(annotation)
+        groups[identity(annotation, "image_id")].append(annotation)
     if not groups:
         raise JladkitError(f"{path} has no annotations.")
     units = [(images.get(key, {}), group) for key, group in groups.items()]
@@ -249,7 +264,7 @@ def read_annotation(
     found: Found,
 ) -> Annotation | None:
     """One annotation, or None after it was counted as left out."""
-    if record.get("category_id") not in names:
+    if identity(record, "category_id") not in names:
         found.skip("of another category, or one without keypoints", path)
         return None
     if record.get("iscrowd"):
@@ -261,11 +276,12 @@ def read_annotation(
         box = np.array(record["bbox"], dtype=float).reshape(4)
     except (KeyError, TypeError, ValueError):
         values, box = np.zeros((0, 3)), np.full(4, np.nan)
-    if len(values) != len(keypoints) or not np.isfinite(box).all():
+    codes = np.isin(values[:, 2], (0, 1, 2)).all()
+    if len(values) != len(keypoints) or not codes or not np.isfinite(box).all():
         found.refuse(
             "annotation broken", path,
-            f"Annotation {record.get('id')} must have a bbox of four numbers and "
-            f"{3 * len(keypoints)} numbers of keypoints",
+            f"Give annotation {record.get('id')} a bbox of four numbers and {3 * len(keypoints)} "
+            "numbers of keypoints, every third 0, 1 or 2",
         )  # fmt: skip
         return None
     points = {}

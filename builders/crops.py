@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jladkit.errors import JladkitError
 
@@ -48,6 +48,11 @@ def read_picture(
             if not turned:
                 return plain, False
             upright = ImageOps.exif_transpose(image).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise JladkitError(
+            f"{path} is no picture of a kind that is read ({', '.join(FORMATS)}). "
+            "Copy or download it again."
+        ) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise JladkitError(
             f"{path} is not a whole picture ({error}). Copy or download it again."

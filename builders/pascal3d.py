@@ -110,7 +110,7 @@ def list_records(root: Path, options: Options) -> list[str]:
     records = [f"{f.name}/{p.name}" for f in wanted for p in sorted(f.glob("*.mat"))]
     if not records:
         raise JladkitError(
-            f"No records under {root}: expected Annotations/{known[0]}_imagenet/*.mat."
+            f"No records under {root}: expected Annotations/{known[0]}_{options.part[0]}/*.mat."
         )
     return records
 

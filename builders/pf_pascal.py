@@ -77,6 +77,11 @@ def build(root: Path, options: Options, job: Job) -> str:
     check_start(root, job)
     lists = Found(strict=job.strict)
     rows = [row for split in range(3) for row in read_list(root, split, lists)]
+    if not rows:
+        raise JladkitError(
+            f"The lists below {root / 'image_pairs'} have no row that can be used. "
+            "Download them again."
+        )
     names = sorted({image for row in rows for image in row.images})
     found = read_all(names, partial(read_whole, root=root, strict=job.strict), job)
     pictures = {stored.annotation.image: stored for stored in found.objects}
@@ -99,11 +104,12 @@ def build(root: Path, options: Options, job: Job) -> str:
         "test_pairs_distinct": len(test),
     }
     digest = write("pf-pascal", arrays, found, asdict(options), job, notes)
-    click.echo(
-        f"{notes['test_pairs_in_train']} of {len(tested)} test pairs stand in the train list too "
-        "(in either direction): the official lists leak.",
-        err=True,
-    )
+    if notes["test_pairs_in_train"]:
+        click.echo(
+            f"{notes['test_pairs_in_train']} of {len(tested)} test pairs stand in the train list "
+            "too (in either direction): the official lists leak.",
+            err=True,
+        )
     return digest
 
 
@@ -124,11 +130,14 @@ def read_list(root: Path, split: int, found: Found) -> list[Row]:
         reader = csv.DictReader(raw.decode("utf-8-sig").splitlines())
         records = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise JladkitError(f"{path} cannot be read as CSV: {error}.") from error
+        raise JladkitError(f"{path} cannot be read as CSV: {error}. Download it again.") from error
     wanted = (*COLUMNS, "XA", "YA", "XB", "YB") if split == 2 else COLUMNS
     missing = [column for column in wanted if column not in (reader.fieldnames or [])]
     if missing:
-        raise JladkitError(f"{path} must have the columns {','.join(wanted)}; {missing} missing.")
+        raise JladkitError(
+            f"{path} must have the columns {','.join(wanted)}; {','.join(missing)} missing. "
+            "Download it again."
+        )
     rows = []
     for line, record in enumerate(records, start=2):
         if record.get("flip") == "1":
@@ -169,10 +178,9 @@ def checked_name(name: str) -> str:
 def parse_points(x: str, y: str) -> np.ndarray:
     """(n, 2) 0-based xy of two lists of 1-based numbers, parted by semicolons."""
     axes = [[float(value) for value in axis.split(";")] for axis in (x, y)]
-    points = np.array(axes).T - 1
-    if points.ndim != 2 or not np.isfinite(points).all():
+    if len(axes[0]) != len(axes[1]) or not np.isfinite(np.hstack(axes)).all():
         raise ValueError("keypoints must be as many finite x as y")
-    return points
+    return np.array(axes).T - 1
 
 
 def read_whole(name: str, *, root: Path, strict: bool) -> Found:

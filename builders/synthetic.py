@@ -22,7 +22,6 @@ from jladkit.builders import pascal3d
 from jladkit.builders.build import (
     Job,
     build_crops,
-    check_start,
     crop_options,
     default,
     job_options,
@@ -31,6 +30,7 @@ from jladkit.builders.synthetic_faces import draw_face_file, write_face_lists
 from jladkit.builders.synthetic_records import draw_object, make_folders, write_lists
 from jladkit.builders.synthetic_scene import KINDS
 from jladkit.errors import UsageError
+from jladkit.formats.files import check_output, make_folder
 
 MARKER = "drawn.json"
 EDITION = 1  # goes up when the same options draw other pictures
@@ -71,8 +71,8 @@ def build(root: Path, options: Options, job: Job) -> str:
     """
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root} is a file. ROOT must be a folder to draw in.")
-    root.mkdir(parents=True, exist_ok=True)
-    check_start(root, job)
+    check_output(job.out, overwrite=job.overwrite)
+    make_folder(root)
     draw(root, options, workers=job.workers, overwrite=job.overwrite)
     records = pascal3d.list_records(root, options)
     read = partial(pascal3d.read_record, root=root, options=options, strict=job.strict)

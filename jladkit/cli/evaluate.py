@@ -9,7 +9,7 @@ import click
 
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
-from jladkit.formats.files import written_aside
+from jladkit.formats.files import check_folder, written_aside
 from jladkit.formats.predictions import (
     FRAMES,
     Predictions,
@@ -151,6 +151,8 @@ def command(
             f"--frame {frame} is about a CSV given as --predictions; predictions.h5 is always in "
             "pixels of the stored pictures."
         )
+    if out is not None:
+        check_folder(out)
     score = load("metric", metric)
     dataset = open_dataset(data)
     predictions = obtain(metric, dataset, split, method, checkpoint, stored, frame, device)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from jladkit.formats.dataset import SPLITS, open_dataset
+from jladkit.formats.files import check_output
 from jladkit.formats.predictions import write_predictions
 
 
@@ -34,6 +35,7 @@ def command(
     """Run a method over a split and store everything it says, for scores and pictures later."""
     from jladkit.training.prediction import predict
 
+    check_output(out, overwrite=overwrite)
     dataset = open_dataset(data)
     found = predict(
         dataset, split, method=method, checkpoint=checkpoint, device=device, progress=not quiet

@@ -2,6 +2,7 @@
 
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -160,3 +161,19 @@ def test_a_split_that_stays_empty_is_pointed_out(tmp_path, capsys):
 def test_shares_must_be_shares():
     with pytest.raises(UsageError, match="--split must be"):
         pascal3d.Options(split=(0, 0, 0))
+
+
+def test_options_must_be_finite():
+    with pytest.raises(UsageError, match="--min-side must be a number, but is nan"):
+        pascal3d.Options(min_side=float("nan"))
+    with pytest.raises(UsageError, match="--azimuth-tolerance must be a number, but is inf"):
+        pascal3d.Options(azimuth_tolerance=float("inf"))
+
+
+def test_a_recipe_that_was_tampered_with_is_refused(root, tmp_path):
+    build_pascal3d(root, tmp_path / "a.h5")
+    for options in ("[1]", '{"seed": {}}'):
+        with h5py.File(tmp_path / "a.h5", "r+") as file:
+            file.attrs["recipe"] = f'{{"builder": "pascal3d", "options": {options}}}'
+        with pytest.raises(JladkitError, match=r"a\.h5 holds no recipe"):
+            build.recipe_options(tmp_path / "a.h5", "pascal3d")

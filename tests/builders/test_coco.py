@@ -137,3 +137,45 @@ def test_only_wanted_categories_are_read(tmp_path):
     with pytest.raises(UsageError, match=r"No category cow .* Known: cat, dog"):
         build_coco(root, tmp_path / "a.h5", category=("cow",))
     assert build_coco(root, tmp_path / "a.h5", category=("cat",)).categories == ["cat"]
+
+
+NAMES = [{"id": 1, "name": "cat", "keypoints": ["eye", "nose"]}]
+
+
+@pytest.mark.parametrize(
+    ("categories", "words"),
+    [
+        ([NAMES[0] | {"id": [1]}], "must have an id and a name"),
+        ([NAMES[0] | {"keypoints": ["eye", "eye"]}], "a name of its own"),
+        ([NAMES[0] | {"keypoints": ["eye", ""]}], "a name of its own"),
+        ([NAMES[0], NAMES[0] | {"id": 2}], "the category cat must come once"),
+    ],
+)
+def test_categories_and_keypoints_must_be_told_apart(tmp_path, categories, words):
+    root = coco_root(tmp_path / "in", coco_content() | {"categories": categories})
+    with pytest.raises(JladkitError, match=rf"annotations\.json.*{words}"):
+        build_coco(root, tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"keypoints": [20, 20, None] * 4}, "annotation broken"),
+        ({"keypoints": [20, 20, 7] * 4}, "annotation broken"),
+        ({"image_id": [0]}, "annotation of an image that is not listed"),
+        ({"category_id": [1]}, "of another category, or one without keypoints"),
+    ],
+)
+def test_an_annotation_with_a_field_of_the_wrong_kind_is_counted(tmp_path, change, reason):
+    content = coco_content()
+    content["annotations"][0] |= change
+    data = build_coco(coco_root(tmp_path / "in", content), tmp_path / "a.h5")
+    assert data.source["left_out"] == {reason: 1}
+
+
+def test_a_folder_in_place_of_the_json_is_named(tmp_path):
+    root = coco_root(tmp_path / "in")
+    (root / "annotations.json").unlink()
+    (root / "annotations.json").mkdir()
+    with pytest.raises(JladkitError, match=r"annotations\.json cannot be read: Is a directory"):
+        build_coco(root, tmp_path / "a.h5")

@@ -98,6 +98,14 @@ def test_a_broken_row_is_counted_and_strict_names_its_line(tmp_path, row):
         build(root, tmp_path / "b.h5", strict=True)
 
 
+def test_lists_without_a_row_are_named(tmp_path):
+    root = pf_root(tmp_path / "in")
+    for path in (root / "image_pairs").iterdir():
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+    with pytest.raises(JladkitError, match="image_pairs have no row that can be used"):
+        build(root, tmp_path / "a.h5")
+
+
 def test_a_missing_or_foreign_list_is_named(tmp_path):
     root = pf_root(tmp_path / "in")
     (root / "image_pairs/val_pairs.csv").write_text("one,two\n1,2\n")

@@ -16,7 +16,7 @@ from jladkit.builders.synthetic import Options, build, command, draw
 from jladkit.builders.synthetic_records import ANCHORS, mat_bytes, record_of
 from jladkit.builders.synthetic_render import VIEWPORT, Viewpoint, project, rasterise, visible
 from jladkit.builders.synthetic_scene import KINDS, draw_picture
-from jladkit.errors import UsageError
+from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import open_dataset
 
 SMALL = Options(images=3, faces=2, picture_size=96, seed=4)
@@ -228,6 +228,16 @@ def test_an_interrupted_drawing_leaves_nothing_behind(
     with pytest.raises(KeyboardInterrupt):
         draw(tmp_path / "root", SMALL)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_drawn(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    for out in ("file", "file/a.h5"):
+        with pytest.raises(JladkitError):
+            build(tmp_path / "drawn", SMALL, Job(out=tmp_path / out))
+    assert not (tmp_path / "drawn").exists()
 
 
 def test_an_unknown_category_and_a_root_that_is_a_file_are_refused(tmp_path: Path) -> None:
