@@ -60,6 +60,8 @@ def load(kind: str, name: str) -> Any:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
     module, _, attribute = known.get(name, name).partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise UsageError(f"{name!r} does not spell a {kind} as module:Class.")
     try:
         return getattr(import_module(module), attribute)
     except (ModuleNotFoundError, AttributeError) as error:

@@ -25,6 +25,12 @@ def test_a_module_or_class_that_is_not_there_is_a_usage_error(name: str):
         registry.load("method", name)
 
 
+@pytest.mark.parametrize("name", [":", "a:", ":b", "..a:b", "a b:c"])
+def test_what_is_no_module_and_class_is_a_usage_error(name: str):
+    with pytest.raises(UsageError, match="does not spell a method"):
+        registry.load("method", name)
+
+
 def test_a_failing_import_inside_a_users_module_stays_a_failing_import(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
