@@ -28,6 +28,7 @@ from jladkit.builders.build import (
     crop_options,
     default,
     job_options,
+    stacked,
 )
 from jladkit.builders.crops import looks_like_html
 from jladkit.builders.objects import Annotation, Found, Point, store_crops
@@ -281,6 +282,14 @@ def text(struct: Any, name: str) -> str:
     return str(values.ravel()[0]) if values.size else ""
 
 
+tolerance_options = stacked([
+    click.option(f"--{angle}-tolerance", type=click.FloatRange(0, 180), show_default=True,
+                 default=default(Options, f"{angle}_tolerance"),
+                 help=f"Degrees by which the {angle}s of a pair may differ.")
+    for angle in ("azimuth", "elevation")
+])  # fmt: skip
+
+
 @click.command("pascal3d", short_help="PASCAL3D+ or data in its layout.")
 @job_options("pascal3d")
 @crop_options(Options)
@@ -291,12 +300,7 @@ def text(struct: Any, name: str) -> str:
 @click.option("--visibility", type=click.Choice(["status1", "location"]), show_default=True,
               default=default(Options, "visibility"),
               help="Visible is an anchor with status 1, or every one with a location.")  # fmt: skip
-@click.option("--azimuth-tolerance", type=click.FloatRange(0, 180), show_default=True,
-              default=default(Options, "azimuth_tolerance"),
-              help="Degrees by which the azimuths of a pair may differ.")  # fmt: skip
-@click.option("--elevation-tolerance", type=click.FloatRange(0, 180), show_default=True,
-              default=default(Options, "elevation_tolerance"),
-              help="Degrees by which the elevations of a pair may differ.")  # fmt: skip
+@tolerance_options
 def command(
     root: Path, out: Path, workers: int, overwrite: bool, strict: bool, **values: Any
 ) -> None:

@@ -182,12 +182,7 @@ def call(task: Callable[[], Any]) -> Any:
 @click.option("--picture-size", type=click.IntRange(64, 2048), show_default=True,
               default=default(Options, "picture_size"),
               help="Longer side of a drawn picture, in pixels.")  # fmt: skip
-@click.option("--azimuth-tolerance", type=click.FloatRange(0, 180), show_default=True,
-              default=default(Options, "azimuth_tolerance"),
-              help="Degrees by which the azimuths of a pair may differ.")  # fmt: skip
-@click.option("--elevation-tolerance", type=click.FloatRange(0, 180), show_default=True,
-              default=default(Options, "elevation_tolerance"),
-              help="Degrees by which the elevations of a pair may differ.")  # fmt: skip
+@pascal3d.tolerance_options
 def command(
     root: Path, out: Path, workers: int, overwrite: bool, strict: bool, **values: Any
 ) -> None:

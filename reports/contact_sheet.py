@@ -1,7 +1,6 @@
 """A contact sheet: pairs side by side, the same keypoint in the same colour and shape.
 
-The colours are Okabe and Ito's, which stay apart for colour-blind readers; after eight keypoints
-they come again with another shape.
+After seven keypoints the colours come again with another shape.
 """
 
 from collections.abc import Sequence
@@ -10,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from jladkit.formats.dataset import Dataset
+from jladkit.reports.palette import COLOURS
 
-COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#FFFFFF")
 SHAPES = ("disc", "square", "triangle")
 TILE = 200  # pixels of a picture's longer side
 CAPTION = 14

@@ -1,7 +1,4 @@
-"""Result files and predictions -> pictures.
-
-Colours are Okabe and Ito's (Color Universal Design, 2008), which colour-blind readers tell apart.
-"""
+"""Result files and predictions -> pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +14,9 @@ from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.files import written_aside
 from jladkit.formats.predictions import Predictions
+from jladkit.reports.palette import COLOURS
 from jladkit.reports.tables import Board
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B3A800")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 STYLE = {
@@ -217,8 +214,8 @@ def draw_target(axes: Axes, data: Dataset, row: int, points: np.ndarray, method:
 
 
 def dot(axes: Axes, x: float, y: float, place: int) -> None:
-    """A filled mark in the colour of a keypoint; a ninth keypoint has a first one's colour and
-    another shape."""
+    """A filled mark in the colour of a keypoint; the eighth has the first one's colour and another
+    shape."""
     axes.plot(x, y, marker="os^D"[place // len(COLOURS) % 4], markersize=6,
               color=COLOURS[place % len(COLOURS)], markeredgecolor="white",
               markeredgewidth=0.9)  # fmt: skip

@@ -1,42 +1,22 @@
 """jladkit build-dataset as it is typed: options, recipes, exit codes, one sentence a mistake."""
 
-import sys
-
 import pytest
 
-from jladkit import cli
 from jladkit.formats.dataset import open_dataset
 from tests.builders.layouts import coco_root, pascal3d_root
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line; gives exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["jladkit", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
-
-
-def test_a_build_says_what_it_made_on_standard_error(run, tmp_path):
+def test_a_build_says_what_it_made_on_standard_error(jladkit, tmp_path):
     root = pascal3d_root(tmp_path / "in")
-    code, out, err = run("build-dataset", "pascal3d", root, "--out", tmp_path / "a.h5")
+    code, out, err = jladkit("build-dataset", "pascal3d", root, "--out", tmp_path / "a.h5")
     assert (code, out) == (0, "")
     assert "car" in err
     assert f"Wrote {tmp_path / 'a.h5'}" in err
 
 
-def test_every_option_reaches_the_recipe(run, tmp_path):
+def test_every_option_reaches_the_recipe(jladkit, tmp_path):
     root = coco_root(tmp_path / "in")
-    code, _, err = run(
+    code, _, err = jladkit(
         "build-dataset", "coco", root, "--out", tmp_path / "a.h5", "--seed", 5, "--margin", 0.25,
         "--size", 48, "--pose-tolerance", 0.5, "--pairs", 9, "--split", 50, 25, 25, "--name", "mine",
         "--category", "cat", "--min-common", 2,
@@ -49,37 +29,37 @@ def test_every_option_reaches_the_recipe(run, tmp_path):
     assert data.name == "mine"
 
 
-def test_a_recipe_gives_the_defaults_and_options_win(run, tmp_path):
+def test_a_recipe_gives_the_defaults_and_options_win(jladkit, tmp_path):
     root = coco_root(tmp_path / "in")
     first = ["--margin", 0.3, "--seed", 4, "--category", "cat", "--split", 60, 20, 20]
-    run("build-dataset", "coco", root, "--out", tmp_path / "a.h5", *first)
+    jladkit("build-dataset", "coco", root, "--out", tmp_path / "a.h5", *first)
     again = ["build-dataset", "coco", root, "--recipe-from", tmp_path / "a.h5", "--out"]
-    assert run(*again, tmp_path / "b.h5")[0] == 0
+    assert jladkit(*again, tmp_path / "b.h5")[0] == 0
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
-    assert run(*again, tmp_path / "c.h5", "--margin", 0.1)[0] == 0
+    assert jladkit(*again, tmp_path / "c.h5", "--margin", 0.1)[0] == 0
     options = open_dataset(tmp_path / "c.h5").recipe["options"]
     assert (options["margin"], options["seed"], options["split"]) == (0.1, 4, [60, 20, 20])
 
 
-def test_a_recipe_of_another_source_is_wrong_usage(run, tmp_path):
-    run("build-dataset", "coco", coco_root(tmp_path / "in"), "--out", tmp_path / "a.h5")
-    code, _, err = run("build-dataset", "pascal3d", tmp_path, "--out", tmp_path / "b.h5",
+def test_a_recipe_of_another_source_is_wrong_usage(jladkit, tmp_path):
+    jladkit("build-dataset", "coco", coco_root(tmp_path / "in"), "--out", tmp_path / "a.h5")
+    code, _, err = jladkit("build-dataset", "pascal3d", tmp_path, "--out", tmp_path / "b.h5",
                        "--recipe-from", tmp_path / "a.h5")  # fmt: skip
     assert code == 2
     assert "was built with 'coco'" in err
 
 
 @pytest.mark.parametrize("source", ["pascal3d", "coco", "pf-pascal"])
-def test_help_names_the_shared_options_and_their_defaults(run, source):
-    code, out, _ = run("build-dataset", source, "--help")
+def test_help_names_the_shared_options_and_their_defaults(jladkit, source):
+    code, out, _ = jladkit("build-dataset", source, "--help")
     assert code == 0
     for option in ("--out", "--seed", "--workers", "--recipe-from", "--overwrite", "--strict"):
         assert option in out
     assert f"jladkit build-dataset {source}" in out
 
 
-def test_the_list_of_sources_needs_none_of_them(run):
-    code, out, _ = run("build-dataset", "--help")
+def test_the_list_of_sources_needs_none_of_them(jladkit):
+    code, out, _ = jladkit("build-dataset", "--help")
     assert code == 0
     for source in ("pascal3d", "coco", "pf-pascal", "synthetic"):
         assert source in out
@@ -102,21 +82,21 @@ def test_the_list_of_sources_needs_none_of_them(run):
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_leaves_nothing(
-    run, tmp_path, monkeypatch, arguments, code, words
+    jladkit, tmp_path, monkeypatch, arguments, code, words
 ):
     monkeypatch.chdir(tmp_path)
-    found, out, err = run("build-dataset", *arguments)
+    found, out, err = jladkit("build-dataset", *arguments)
     assert (found, out) == (code, "")
     assert words in err
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_exists_needs_overwrite(run, tmp_path):
+def test_a_file_that_exists_needs_overwrite(jladkit, tmp_path):
     root = pascal3d_root(tmp_path / "in")
     command = ["build-dataset", "pascal3d", root, "--out", tmp_path / "a.h5"]
-    assert run(*command)[0] == 0
-    code, _, err = run(*command)
+    assert jladkit(*command)[0] == 0
+    code, _, err = jladkit(*command)
     assert code == 2
     assert "--overwrite" in err
-    assert run(*command, "--overwrite")[0] == 0
+    assert jladkit(*command, "--overwrite")[0] == 0

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jladkit.cli import main
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import read_result
 from tests.tiny import predicted, tiny_dataset, true_points
@@ -34,20 +33,13 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(folder, monkeypatch, capsys):
+def run(folder, jladkit):
     """Call `jladkit evaluate` on tiny.h5; gives exit code, standard output and error."""
 
-    def call(*args, data="tiny.h5"):
-        argv = ["jladkit", "evaluate", "--data", str(folder / data), *map(str, args)]
-        monkeypatch.setattr(sys, "argv", argv)
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        assert "Traceback" not in output.err
-        return code, output.out, output.err
+    def call(*words, data="tiny.h5"):
+        code, out, err = jladkit("evaluate", "--data", folder / data, *words)
+        assert "Traceback" not in err
+        return code, out, err
 
     return call
 

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import sys
+from functools import partial
 
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
-from jladkit import cli
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import Result, write_result
 from jladkit.reports import contact_sheet
@@ -18,20 +17,8 @@ from tests.tiny import predicted, tiny_dataset
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line; gives exit code, standard output and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["jladkit", "inspect", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+def run(jladkit):
+    return partial(jladkit, "inspect")
 
 
 def test_a_data_set_is_counted_by_category_and_split(run, tmp_path):

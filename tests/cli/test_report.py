@@ -2,11 +2,11 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
 
-from jladkit.cli import main
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import write_result
 from tests.reports.test_tables import iod_result, pck_result
@@ -26,20 +26,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Call `jladkit report`; gives exit code, standard output and error."""
-
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["jladkit", "report", *map(str, args)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
+def run(jladkit):
+    return partial(jladkit, "report")
 
 
 def test_a_folder_of_results_becomes_tables_figures_and_a_page(run, folder, tmp_path):

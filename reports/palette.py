@@ -1,0 +1,7 @@
+"""Okabe and Ito's colours (Color Universal Design, 2008), which colour-blind readers tell apart.
+
+Black is left out, for it is lost on dark pictures, and the yellow is darkened, for it would be on
+white paper. Whoever needs more than seven changes the shape or the line with them.
+"""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#B3A800")
