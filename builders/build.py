@@ -279,7 +279,7 @@ def choose_pairs(
         if options.split_by == "image":
             pair_split = splits.within(split[rows], candidates)
         else:
-            pair_split = random_split(len(candidates), options.split, rng)
+            pair_split = splits.random_split(len(candidates), options.split, rng)
         drawn = splits.draw_pairs(pair_split, options.split, options.pairs, rng)
         chosen = rows[rng.permuted(candidates[drawn], axis=1)]
         parts.append(np.column_stack([chosen, np.full(len(drawn), code), pair_split[drawn]]))
@@ -297,11 +297,6 @@ def choose_pairs(
 def row_fields(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The object/* fields that have a row for each object."""
     return {k: v for k, v in arrays.items() if k.startswith("object/") and "bytes" not in k}
-
-
-def random_split(count: int, shares: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-    """(count,) splits in the given shares, in random order."""
-    return rng.permutation(np.repeat([0, 1, 2], splits.counts_for(count, shares)))
 
 
 def check_any(objects: Sequence[Stored], found: Found) -> None:

@@ -18,6 +18,13 @@ def counts_for(total: int, shares: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.diff(ends, prepend=0)
 
 
+def random_split(
+    count: int, shares: Sequence[float] | np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(count,) splits in the given shares, in random order."""
+    return rng.permutation(np.repeat([0, 1, 2], counts_for(count, shares)))
+
+
 def fitting_total(available: np.ndarray, shares: Sequence[float] | np.ndarray, wanted: int) -> int:
     """The most pairs, at most `wanted`, whose shares `available` (3,) can fill."""
     part = np.asarray(shares, dtype=float) / np.sum(shares)

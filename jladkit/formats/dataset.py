@@ -50,6 +50,7 @@ from jladkit.formats.files import (
     opened,
     read_arrays,
     read_json_attr,
+    read_text_attr,
     to_json,
     write_arrays,
     written_aside,
@@ -294,8 +295,8 @@ def open_dataset(path: Path) -> Dataset:
             raise JladkitError(f"{path}: object/image_span points outside object/image_bytes.")
         return Dataset(
             path=path,
-            name=str(file.attrs.get("name", path.stem)),
-            digest=str(file.attrs.get("digest", "")),
+            name=read_text_attr(file, "name"),
+            digest=read_text_attr(file, "digest"),
             recipe=read_json_attr(file, "recipe"),
             source=read_json_attr(file, "source"),
             arrays=arrays,

@@ -205,6 +205,13 @@ def opened(path: Path, format_name: str, schema: int, remedy: str) -> Iterator[h
         ) from error
 
 
+def read_text_attr(file: h5py.File, name: str) -> str:
+    """The text of an attribute, which must be there."""
+    if name not in file.attrs:
+        raise JladkitError(f"{file.filename}: the attribute {name} is missing.")
+    return str(file.attrs[name])
+
+
 def read_json_attr(file: h5py.File, name: str) -> dict[str, Any]:
     """The JSON record in an attribute."""
     try:

@@ -34,6 +34,7 @@ from jladkit.formats.files import (
     opened,
     read_arrays,
     read_json_attr,
+    read_text_attr,
     to_json,
     write_arrays,
     written_aside,
@@ -104,11 +105,6 @@ def open_predictions(path: Path) -> Predictions:
     """
     with opened(path, FORMAT, SCHEMA, REMEDY) as file:
         arrays = read_arrays(file, FIELDS)
-        words: dict[str, str] = {}
-        for name in ("method", "split", "dataset", "dataset_digest", "created"):
-            if name not in file.attrs:
-                raise JladkitError(f"{path}: the attribute {name} is missing. Run: {REMEDY}")
-            words[name] = str(file.attrs[name])
         for part in ("pair", "object"):
             if (f"{part}/row" in arrays) != (f"{part}/points" in arrays):
                 raise JladkitError(
@@ -121,13 +117,13 @@ def open_predictions(path: Path) -> Predictions:
                 f"{path}: seconds_per_item and peak_memory must be numbers. Run: {REMEDY}"
             )
         return Predictions(
-            method=words["method"],
+            method=read_text_attr(file, "method"),
             config=read_json_attr(file, "config"),
-            split=words["split"],
-            dataset=words["dataset"],
-            dataset_digest=words["dataset_digest"],
+            split=read_text_attr(file, "split"),
+            dataset=read_text_attr(file, "dataset"),
+            dataset_digest=read_text_attr(file, "dataset_digest"),
             environment=read_json_attr(file, "environment"),
-            created=words["created"],
+            created=read_text_attr(file, "created"),
             pair_row=arrays.get("pair/row"),
             pair_points=arrays.get("pair/points"),
             pair_flow=arrays.get("pair/flow"),

@@ -162,6 +162,14 @@ def test_a_broken_picture_is_named_when_it_is_read(broken):
         open_dataset(broken).image(2)
 
 
+@pytest.mark.parametrize("attribute", ["name", "digest"])
+def test_a_missing_name_or_digest_is_named(broken, attribute):
+    with h5py.File(broken, "r+") as file:
+        del file.attrs[attribute]
+    with pytest.raises(JladkitError, match=rf"broken\.h5: the attribute {attribute} is missing"):
+        open_dataset(broken)
+
+
 @pytest.mark.parametrize("attribute", ["recipe", "source"])
 def test_a_missing_or_broken_attribute_is_named(broken, attribute):
     for text in (None, "{not json", "[1, 2]", '{"a": NaN}'):
