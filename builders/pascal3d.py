@@ -168,7 +168,11 @@ def wanted_objects(
     """The objects of a record that pass the filters, which count what they leave out."""
     category = folder.rpartition("_")[0]
     for index, thing in enumerate(np.atleast_1d(record.objects)):
-        if text(thing, "class") != category:
+        named = text(thing, "class")
+        if not named:
+            found.refuse("object without a class", path)
+            continue
+        if named != category:
             found.skip("of another class", path)
             continue
         viewpoint = getattr(thing, "viewpoint", None)

@@ -110,6 +110,7 @@ def test_unwanted_objects_are_left_out_and_counted_even_under_strict(tmp_path, c
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"class": EMPTY}, "object without a class"),
         ({"viewpoint": EMPTY}, "viewpoint empty"),
         (
             {"viewpoint": viewpoint(azimuth=EMPTY, azimuth_coarse=EMPTY)},
