@@ -6,7 +6,6 @@ backbone is trained too. The loss is (11) with its own weights in each.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,95 +29,14 @@ from jladkit.model.geometry import (
     transfer_points,
 )
 from jladkit.model.joint import JointNet, ModelConfig
-from jladkit.model.warps import WarpRange, random_warp
+from jladkit.model.warps import Warp, WarpRange, random_warp
 from jladkit.training import loop
 from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.environment import environment
+from jladkit.training.joint_recipe import SECTIONS, LossConfig, TrainConfig, margin_for
 from jladkit.training.loading import batch_of, cached_features
 from jladkit.training.recipe import as_table, fill, read_recipe
 from jladkit.training.validation import pair_pck
-
-MARGINS = {10: 0.05, 15: 0.03, 30: 0.02}  # the paper's c
-JOINT_FORMS = ("printed", "normalised", "none")
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Weights and choices of the losses; numbers in brackets are the paper's equations.
-
-    Attributes:
-        window, temperature: of (7).
-        margin: c of (9); 0 takes the paper's for K = 10, 15, 30 and interpolates 1/K between.
-        concentration, separation: λ_con, λ_sep of L_D.
-        presence: weight in L_D of a hinge on each map's peak (not in the paper).
-        equivariance: weight of (2) in pretraining.
-        joint: "printed" is (10), "normalised" compares maps of equal mass relative to their own
-            norms, "none" leaves (10) out: a control that sees real pairs and learns separately.
-        align, detect: (λ_D, λ_A, λ_J) of (11) in each phase.
-    """
-
-    window: int = 5
-    temperature: float = 20.0
-    margin: float = 0.0
-    concentration: float = 1.0
-    separation: float = 1.0
-    presence: float = 0.03
-    equivariance: float = 100.0
-    joint: str = "normalised"
-    align: list[float] = field(default_factory=lambda: [1.0, 10.0, 30.0])
-    detect: list[float] = field(default_factory=lambda: [10.0, 1.0, 100.0])
-
-    def __post_init__(self) -> None:
-        if self.joint not in JOINT_FORMS:
-            raise UsageError(
-                f"loss.joint must be one of {', '.join(JOINT_FORMS)}, not {self.joint!r}."
-            )
-        for name in ("align", "detect"):
-            if len(getattr(self, name)) != 3:
-                raise UsageError(f"loss.{name} must be three weights: λ_D, λ_A, λ_J.")
-        if self.window < 1:
-            raise UsageError(f"loss.window must be at least 1, but is {self.window}.")
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How long, how fast, from which seed.
-
-    Attributes:
-        rounds: alternations of align and detect; the paper stops at 4.
-        learning_rates: of pretraining, of the first half of the rounds, of the second.
-        backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
-            backbone from which on it is trained ("blocks.4"), at a tenth of the learning rate.
-    """
-
-    seed: int = 0
-    batch: int = 16
-    synthetic_steps: int = 120
-    rounds: int = 3
-    align_steps: int = 60
-    detect_steps: int = 60
-    learning_rates: list[float] = field(default_factory=lambda: [1e-3, 1e-3, 2e-4])
-    backbone_from: str = ""
-    validate_every: int = 50
-
-    def __post_init__(self) -> None:
-        if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
-            raise UsageError("train.learning_rates must be three numbers above 0.")
-        least = {"batch": 1, "validate_every": 1, "seed": 0, "rounds": 0}
-        least |= {"synthetic_steps": 0, "align_steps": 0, "detect_steps": 0}
-        for name, bound in least.items():
-            value = getattr(self, name)
-            if value < bound:
-                raise UsageError(f"train.{name} must be at least {bound}, but is {value}.")
-
-
-SECTIONS = {"model": ModelConfig, "loss": LossConfig, "train": TrainConfig, "warp": WarpRange}
-
-
-def margin_for(landmarks: int) -> float:
-    """The paper's c where it gives one, else the largest K below has its c scaled by 1/K."""
-    nearest = max((k for k in MARGINS if k <= landmarks), default=min(MARGINS))
-    return MARGINS[nearest] * nearest / landmarks
 
 
 def from_layer(body: nn.Module, layer: str) -> list[str]:
@@ -199,8 +117,16 @@ class JointTrainee:
     def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
         if phase.name == "synthetic":
             return self.synthetic_loss(generator)
-        rows = generator.choice(self.train_pairs, self.plan.batch)
-        return self.real_loss(phase.name, rows)
+        pairs = generator.choice(self.train_pairs, self.plan.batch)
+        terms = self.real_loss(phase.name, pairs)
+        if phase.name == "detect" and self.losses.keep_equivariance:
+            rows = self.data.pair_source[pairs]
+            warp, source, target = self.warped_pair(rows, generator)
+            maps = [self.joint.landmark_maps(f, self.which(rows)) for f in (source, target)]
+            terms["equivariance"] = self.equivariance(warp, *maps)
+            weight = self.losses.detect[0] * self.losses.equivariance
+            terms["total"] = terms["total"] + weight * terms["equivariance"]
+        return terms
 
     def which(self, rows: NDArray[np.int64]) -> Tensor:
         """(B,) categories of objects, as the landmark net wants them."""
@@ -210,29 +136,37 @@ class JointTrainee:
         """(1) for the alignment net, (2), (8), (9) for the landmark net, on warps of one picture."""
         pairs = generator.choice(self.train_pairs, self.plan.batch)
         rows = self.data.pair_source[pairs]
+        warp, source, target = self.warped_pair(rows, generator)
+        cells = self.joint.cells
+        true = warp.field(cells, cells).to(self.device)
+        valid = ((true > -0.5) & (true < cells - 0.5)).all(dim=1)
+        anchors = losses.anchor_loss(self.joint.align(source, target).field, true, valid)
+        maps_s = self.joint.landmark_maps(source, self.which(rows))
+        maps_t = self.joint.landmark_maps(target, self.which(rows))
+        equal = self.equivariance(warp, maps_s, maps_t)
+        terms = self.detection_terms(maps_s, maps_t)
+        total = anchors + self.losses.equivariance * equal + self.detection(terms)
+        return {"anchors": anchors, "equivariance": equal, **terms, "total": total}
+
+    def warped_pair(
+        self, rows: NDArray[np.int64], generator: np.random.Generator
+    ) -> tuple[Warp, Tensor, Tensor]:
+        """Known warps of objects' pictures, and the features of the warped and of the plain ones."""
         seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
         warp = random_warp(len(rows), self.warp, seeded)
         images = batch_of(self.data, rows, self.model.size)
         with torch.no_grad():
             warped = warp.apply(images).contiguous(memory_format=torch.channels_last)
-            source = self.joint.features(warped.to(self.device))
-            target = self.features(rows)
-        cells = self.joint.cells
-        true = warp.field(cells, cells).to(self.device)
-        valid = ((true > -0.5) & (true < cells - 0.5)).all(dim=1)
-        anchors = losses.anchor_loss(self.joint.align(source, target).field, true, valid)
-        which = self.which(rows)
-        maps_s = self.joint.landmark_maps(source, which)
-        maps_t = self.joint.landmark_maps(target, which)
+            return warp, self.joint.features(warped.to(self.device)), self.features(rows)
+
+    def equivariance(self, warp: Warp, maps_s: Tensor, maps_t: Tensor) -> Tensor:
+        """(2), in [0, 1] of the picture's side."""
         side = maps_s.shape[-1]
         at_s = to_normalised(landmark_positions(maps_s), side, side)
         carried = from_normalised(warp(at_s.cpu()).to(self.device), side, side)
-        equal = losses.equivariance_loss(
+        return losses.equivariance_loss(
             (landmark_positions(maps_t) + 0.5) / side, (carried + 0.5) / side
         )
-        terms = self.detection_terms(maps_s, maps_t)
-        total = anchors + self.losses.equivariance * equal + self.detection(terms)
-        return {"anchors": anchors, "equivariance": equal, **terms, "total": total}
 
     def real_loss(self, phase: str, pairs: NDArray[np.int64]) -> dict[str, Tensor]:
         """(11) on real pairs; what the phase cannot change is computed without gradients."""

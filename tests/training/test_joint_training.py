@@ -13,7 +13,8 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
 from jladkit.training import loop
 from jladkit.training.checkpoint import read_checkpoint
-from jladkit.training.joint import SECTIONS, Joint, JointTrainee, margin_for
+from jladkit.training.joint import Joint, JointTrainee
+from jladkit.training.joint_recipe import SECTIONS, margin_for
 from jladkit.training.recipe import fill, read_recipe
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.training.joint import SECTIONS
+from jladkit.training.joint_recipe import SECTIONS
 from jladkit.training.recipe import fill, read_recipe, toml_value
 
 

@@ -1,0 +1,92 @@
+"""What a recipe of the joint method can say: the sections [model], [loss], [train] and [warp]."""
+
+from dataclasses import dataclass, field
+
+from jladkit.errors import UsageError
+from jladkit.model.joint import ModelConfig
+from jladkit.model.warps import WarpRange
+
+MARGINS = {10: 0.05, 15: 0.03, 30: 0.02}  # the paper's c
+JOINT_FORMS = ("printed", "normalised", "none")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights and choices of the losses; numbers in brackets are the paper's equations.
+
+    Attributes:
+        window, temperature: of (7).
+        margin: c of (9); 0 takes the paper's for K = 10, 15, 30 and interpolates 1/K between.
+        concentration, separation: λ_con, λ_sep of L_D.
+        presence: weight in L_D of a hinge on each map's peak (not in the paper).
+        equivariance: weight of (2) in pretraining.
+        keep_equivariance: (2) goes on in phase "detect", under λ_D. The paper drops it; without
+            it landmarks come to stand still at the same places of every picture.
+        joint: "printed" is (10), "normalised" compares maps of equal mass relative to their own
+            norms, "none" leaves (10) out: a control that sees real pairs and learns separately.
+        align, detect: (λ_D, λ_A, λ_J) of (11) in each phase.
+    """
+
+    window: int = 5
+    temperature: float = 20.0
+    margin: float = 0.0
+    concentration: float = 1.0
+    separation: float = 1.0
+    presence: float = 0.03
+    equivariance: float = 100.0
+    keep_equivariance: bool = True
+    joint: str = "normalised"
+    align: list[float] = field(default_factory=lambda: [1.0, 10.0, 30.0])
+    detect: list[float] = field(default_factory=lambda: [10.0, 1.0, 100.0])
+
+    def __post_init__(self) -> None:
+        if self.joint not in JOINT_FORMS:
+            raise UsageError(
+                f"loss.joint must be one of {', '.join(JOINT_FORMS)}, not {self.joint!r}."
+            )
+        for name in ("align", "detect"):
+            if len(getattr(self, name)) != 3:
+                raise UsageError(f"loss.{name} must be three weights: λ_D, λ_A, λ_J.")
+        if self.window < 1:
+            raise UsageError(f"loss.window must be at least 1, but is {self.window}.")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how fast, from which seed.
+
+    Attributes:
+        rounds: alternations of align and detect; the paper stops at 4.
+        learning_rates: of pretraining, of the first half of the rounds, of the second.
+        backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
+            backbone from which on it is trained ("blocks.4"), at a tenth of the learning rate.
+    """
+
+    seed: int = 0
+    batch: int = 16
+    synthetic_steps: int = 120
+    rounds: int = 3
+    align_steps: int = 60
+    detect_steps: int = 60
+    learning_rates: list[float] = field(default_factory=lambda: [1e-3, 1e-3, 2e-4])
+    backbone_from: str = ""
+    validate_every: int = 50
+
+    def __post_init__(self) -> None:
+        if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
+            raise UsageError("train.learning_rates must be three numbers above 0.")
+        least = {"batch": 1, "validate_every": 1, "seed": 0, "rounds": 0}
+        least |= {"synthetic_steps": 0, "align_steps": 0, "detect_steps": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value < bound:
+                raise UsageError(f"train.{name} must be at least {bound}, but is {value}.")
+
+
+SECTIONS = {"model": ModelConfig, "loss": LossConfig, "train": TrainConfig, "warp": WarpRange}
+
+
+def margin_for(landmarks: int) -> float:
+    """The paper's c where it gives one, else the largest K below has its c scaled by 1/K."""
+    nearest = max((k for k in MARGINS if k <= landmarks), default=min(MARGINS))
+    return MARGINS[nearest] * nearest / landmarks
