@@ -23,8 +23,20 @@ SCORES = (("pck", ("joint", "nearest", "identity")), ("iod", ("joint", "mean-sha
     show_default=True,
     help="Folder for everything the demo makes; must not exist, or be of an earlier demo.",
 )
-@click.option("--images", default=70, show_default=True, help="Pictures to draw per category.")
-@click.option("--seed", default=0, show_default=True, help="Of the drawing and of the training.")
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    default=70,
+    show_default=True,
+    help="Pictures to draw per category.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the drawing and of the training.",
+)
 def command(out: Path, images: int, seed: int) -> None:
     """Draw a data set, train the joint method on it, score it beside the floors, write a report.
 

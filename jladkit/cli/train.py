@@ -51,7 +51,7 @@ def command(
     dataset = open_dataset(data)
     cls = registry.load("method", method)
     if not hasattr(cls, "train"):
-        raise UsageError(f"The method {method} needs no training; evaluate it with --method.")
+        raise UsageError(f"The method {method} is not one to train; `evaluate` takes it by name.")
     from jladkit.training.prediction import device_named
 
     best = cls.train(

@@ -16,7 +16,8 @@ class LossConfig:
 
     Attributes:
         window, temperature: of (7).
-        margin: c of (9); 0 takes the paper's for K = 10, 15, 30 and interpolates 1/K between.
+        margin: c of (9); 0 takes the paper's for K = 10, 15, 30, and for
+            others that of the next smaller of these, scaled by 1/K.
         concentration, separation: λ_con, λ_sep of L_D.
         presence: weight in L_D of a hinge on each map's peak (not in the paper).
         equivariance: weight of (2) in pretraining.

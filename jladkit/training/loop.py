@@ -80,20 +80,22 @@ def train(
         stop_after: leave after this many steps of the whole run (for tests of resuming).
 
     Raises:
-        UsageError: `out` holds a run already and `resume` is False.
+        UsageError: `out` holds a run already and `resume` is False, or no phase has a step.
         JladkitError: nothing to resume, the run had other settings, or the loss is not finite.
     """
     state = out / STATE
     if not resume and (state.exists() or (out / MODEL).exists()):
         raise UsageError(f"{out} holds a run already. Give --resume, or another --out.")
+    phases = trainee.phases()
+    total = sum(phase.steps for phase in phases)
+    if not total:
+        raise UsageError("The recipe has no steps in any phase; nothing would be trained.")
     at = Progress()
     moments: dict[str, Tensor] = {}
     if resume:
         at, moments = restore(trainee, state)
         truncate_log(out / LOG, at.step)
     make_folder(out)
-    phases = trainee.phases()
-    total = sum(phase.steps for phase in phases)
     saved = time.monotonic()
     with (
         (out / LOG).open("a", encoding="utf-8") as log,

@@ -55,11 +55,18 @@ def load_method(
     if checkpoint is not None:
         checkpoint = checkpoint / MODEL if checkpoint.is_dir() else checkpoint
         name = str(read_label(checkpoint).get("method"))
+        if name not in registry.names("method"):  # a file must not choose what is imported
+            raise JladkitError(
+                f"{checkpoint} is of the method {name!r}, which is not registered here; a package "
+                "registers its methods as entry points of the group jladkit.methods."
+            )
         cls = registry.load("method", name)
         if not hasattr(cls, "load"):
             raise JladkitError(f"{checkpoint} is of the method {name}, which reads no checkpoints.")
         return cls.load(checkpoint, device)
     cls = registry.load("method", str(method))
+    if not hasattr(cls, "prepare") and not hasattr(cls, "train"):
+        raise UsageError(f"{method} is no method: it can neither be prepared nor trained.")
     if not hasattr(cls, "prepare"):
         raise UsageError(
             f"The method {method} must be trained: jladkit train --method {method}, then give "
@@ -107,7 +114,10 @@ def predict(
             parts["object_points"] = detected(instance, data, objects, where, progress)
             seconds["object"] = (time.perf_counter() - begin) / len(objects)
     if not parts:
-        raise JladkitError(f"{data.path} has nothing in its {split} split for {instance.name}.")
+        raise JladkitError(
+            f"{instance.name} has nothing to say about {' or '.join(wanted)}s of the {split} split of "
+            f"{data.path}: there are none that it can work on, or it does no such thing."
+        )
     return Predictions(
         method=instance.name,
         config=instance.config,

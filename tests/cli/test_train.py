@@ -68,7 +68,7 @@ def test_bad_usage_ends_with_two_and_a_sentence(
     one_sentence(
         jladkit("train", *data, *out, "--method", "joint", "--recipe", "gpu"), 2, "cpu, paper"
     )
-    one_sentence(jladkit("train", *data, *out, "--method", "identity"), 2, "needs no training")
+    one_sentence(jladkit("train", *data, *out, "--method", "identity"), 2, "not one to train")
     one_sentence(
         jladkit("train", *data, "--out", run, "--method", "joint"), 2, "holds a run already"
     )

@@ -163,6 +163,19 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(
     assert (tmp_path / loop.STATE).exists()
 
 
+def test_a_recipe_without_steps_is_refused_before_a_folder_is_made(dots: Dataset, tmp_path: Path):
+    with pytest.raises(UsageError, match="no steps in any phase"):
+        Joint.train(
+            dots,
+            "cpu",
+            [*TINY, "train.synthetic_steps=0", "train.rounds=0"],
+            tmp_path / "run",
+            device=CPU,
+            progress=False,
+        )
+    assert not (tmp_path / "run").exists()
+
+
 def test_margins_are_the_papers_and_between_them_go_with_one_over_k():
     assert [margin_for(k) for k in (10, 15, 30)] == pytest.approx([0.05, 0.03, 0.02])
     assert margin_for(20) == pytest.approx(0.03 * 15 / 20)

@@ -108,6 +108,18 @@ def test_neither_and_both_of_method_and_checkpoint_are_refused(dots: Dataset):
             predict(dots, "test", method=method, checkpoint=checkpoint)
 
 
+def test_a_checkpoint_does_not_choose_what_is_imported(dots: Dataset, tmp_path: Path):
+    path = tmp_path / "m.safetensors"
+    write_checkpoint(path, {}, {"method": "os:system"})
+    with pytest.raises(JladkitError, match="'os:system', which is not registered"):
+        predict(dots, "test", checkpoint=path)
+
+
+def test_what_is_no_method_is_refused(dots: Dataset):
+    with pytest.raises(UsageError, match="json:dumps is no method"):
+        predict(dots, "test", method="json:dumps")
+
+
 def test_a_missing_checkpoint_is_named(dots: Dataset, tmp_path: Path):
     with pytest.raises(JladkitError, match=r"There is no checkpoint .*none\.safetensors"):
         predict(dots, "test", checkpoint=tmp_path / "none.safetensors")
