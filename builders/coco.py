@@ -175,6 +175,8 @@ def category_names(
         if not isinstance(keypoints, list) or not keypoints:
             continue
         words = [str(keypoint) for keypoint in keypoints]
+        if any("\0" in word for word in [name, *words]):  # HDF5 ends a text there
+            raise JladkitError(f"{path}: the category {name!r} has a NUL character in its names.")
         if "" in words or len(set(words)) < len(words) or name in {n for n, _ in names.values()}:
             raise JladkitError(
                 f"{path}: the category {name} must come once, and each of its keypoints must have "

@@ -179,3 +179,11 @@ def test_a_folder_in_place_of_the_json_is_named(tmp_path):
     (root / "annotations.json").mkdir()
     with pytest.raises(JladkitError, match=r"annotations\.json cannot be read: Is a directory"):
         build_coco(root, tmp_path / "a.h5")
+
+
+def test_a_name_that_hdf5_cannot_hold_is_refused(tmp_path):
+    content = coco_content()
+    content["categories"][0]["name"] = "c\0at"
+    with pytest.raises(JladkitError, match="NUL character"):
+        build_coco(coco_root(tmp_path / "in", content), tmp_path / "a.h5")
+    assert not (tmp_path / "a.h5").exists()
