@@ -9,6 +9,7 @@ BIN := .venv/bin
 .PHONY: demo test check bench
 
 demo: .venv/installed
+	rm -rf jladkit-demo  # of an earlier demo
 	$(BIN)/jladkit demo
 
 test: .venv/tested
@@ -23,6 +24,7 @@ bench: .venv/tested
 	for name in correlation reading startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 .venv/installed: pyproject.toml
+	@echo "Installing into .venv: a few minutes, PyTorch is large."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable .
 	touch $@
