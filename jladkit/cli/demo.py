@@ -50,7 +50,7 @@ def command(out: Path, images: int, seed: int) -> None:
     step("build-dataset", "synthetic", out / "source", "--out", data, "--images", images,
          "--seed", seed)  # fmt: skip
     step("train", "--data", data, "--method", "joint", "--recipe", "cpu", "--out", run,
-         "--set", f"train.seed={seed}")  # fmt: skip
+         "--set", f"train.seed={seed}", "--set", "train.rounds=2")  # fmt: skip
     for method in METHODS:
         by = ("--checkpoint", run) if method == "joint" else ("--method", method)
         step("predict", "--data", data, *by, "--out", out / f"{method}.h5")
