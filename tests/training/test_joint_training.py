@@ -110,6 +110,15 @@ def test_the_joint_term_teaches_both_sides(dots: Dataset, form: str):
         assert part in moved
 
 
+def test_equivariance_goes_on_in_phase_detect_unless_told_otherwise(dots: Dataset):
+    kept, dropped = trainee(dots), trainee(dots, "loss.keep_equivariance=false")
+    align, detect = (loop.Phase(name, 1, 1e-3) for name in ("align", "detect"))
+    draw = np.random.default_rng
+    assert "equivariance" in kept.loss(detect, draw(0))
+    assert "equivariance" not in kept.loss(align, draw(0))
+    assert "equivariance" not in dropped.loss(detect, draw(0))
+
+
 def test_synthetic_training_brings_the_field_nearer_to_the_known_warp(dots: Dataset):
     tiny = trainee(dots, "model.field=regress")
     rates = torch.optim.Adam(tiny.net.alignment.parameters(), lr=3e-3)  # pyright: ignore
