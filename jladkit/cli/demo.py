@@ -122,6 +122,6 @@ def difference(results: Path) -> str:
     if gain.low is None:
         return f"With {gain.count} held-out pairs there is no interval; give more --images."
     return (
-        f"joint is {100 * gain.value:+.1f} points of PCK@0.1 from identity on {gain.count} held-out "
+        f"joint minus identity: {100 * gain.value:+.1f} points of PCK@0.1 on {gain.count} held-out "
         f"pairs, 95 % interval [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]."
     )
