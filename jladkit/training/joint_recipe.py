@@ -22,7 +22,7 @@ class LossConfig:
         presence: weight in L_D of a hinge on each map's peak (not in the paper).
         equivariance: weight of (2) in pretraining.
         keep_equivariance: (2) goes on in phase "detect", under λ_D. The paper drops it; without
-            it landmarks come to stand still at the same places of every picture.
+            it landmarks were seen to move half as much with the object.
         joint: "printed" is (10), "normalised" compares maps of equal mass relative to their own
             norms, "none" leaves (10) out: a control that sees real pairs and learns separately.
         align, detect: (λ_D, λ_A, λ_J) of (11) in each phase.
@@ -60,7 +60,7 @@ class TrainConfig:
         rounds: alternations of align and detect; the paper stops at 4.
         learning_rates: of pretraining, of the first half of the rounds, of the second.
         backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
-            backbone from which on it is trained ("blocks.4"), at a tenth of the learning rate.
+            backbone from which on it is trained ("blocks.4"), at the phase's learning rate.
     """
 
     seed: int = 0

@@ -127,4 +127,5 @@ def test_its_help_needs_neither_pandas_nor_matplotlib():
         "import sys; import jladkit.cli.report, jladkit.cli.evaluate\n"
         "assert not {'torch', 'pandas', 'matplotlib', 'scipy'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ, timeout=60, check=False)
+    assert done.returncode == 0
