@@ -18,18 +18,24 @@ from typing import Any
 import click
 import numpy as np
 
-from jladkit.builders.build import (
-    CropOptions,
-    Job,
-    build_crops,
-    check_start,
-    crop_options,
-    job_options,
-)
-from jladkit.builders.objects import Annotation, Found, Point, store_crops
+from jladkit.builders.about import About
+from jladkit.builders.build import build_crops, check_start
+from jladkit.builders.objects import Annotation, Found, InputFile, Point, store_crops
+from jladkit.builders.options import CropOptions, Job, crop_options, job_options, pair_options
 from jladkit.builders.pairs import Agreement, poses_agree
 from jladkit.errors import JladkitError, UsageError
 
+ABOUT = About(
+    title="A data set in COCO's layout",
+    url="your own copy; COCO itself is at https://cocodataset.org",
+    licence="as its owner states it",
+    citation="as its owner states it; the layout is of T.-Y. Lin et al.: Microsoft COCO: Common "
+    "Objects in Context. ECCV 2014.",
+    layout="""
+*.json or annotations/*.json     one file of COCO keypoints
+images/                          the pictures that its file_name fields name
+""",
+)
 IMAGE_FOLDERS = ("images", "Images", "")  # where pictures usually lie below ROOT
 
 Record = Mapping[str, Any]
@@ -70,7 +76,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     return build_crops(
         "coco", units, read, partial(agreement, options), recipe, job,
         names={name: keypoints for name, keypoints in names.values()},
-        files=[("annotations", digest)],
+        files=[InputFile("annotations", digest, "", 0, 0)], about=ABOUT,
     )  # fmt: skip
 
 
@@ -243,11 +249,7 @@ def read_image(
         elif annotation is not None:
             annotations.append(annotation)
     if annotations:
-        store_crops(
-            found, folder / path, annotations, margin=options.margin, size=options.size,
-            padding=options.padding, min_side=options.min_side,
-            annotated_size=stated_size(image),
-        )  # fmt: skip
+        store_crops(found, folder / path, annotations, options.style, stated_size(image))
     return found
 
 
@@ -298,6 +300,7 @@ def read_annotation(
 @click.command("coco", short_help="Any COCO-keypoints JSON with its pictures.")
 @job_options("coco")
 @crop_options(Options)
+@pair_options(Options)
 @click.option("--annotations", metavar="FILE", help="The JSON, relative to ROOT.  "
               "[default: the only one in ROOT or ROOT/annotations]")  # fmt: skip
 @click.option("--images", metavar="DIR", help="The folder that file_name is relative to, itself "
@@ -306,9 +309,7 @@ def read_annotation(
               help="Pair only objects whose common visible keypoints all lie within T of each "
               "other, as a share of the box's sides. Used for choosing pairs, nothing else.  "
               "[default: pairs at random]")  # fmt: skip
-def command(
-    root: Path, out: Path, workers: int, overwrite: bool, strict: bool, **values: Any
-) -> None:
+def command(root: Path, job: Job, **values: Any) -> None:
     """Build from any COCO-keypoints JSON.
 
     ROOT holds the JSON and the pictures. To bring your own data, write such a JSON: categories
@@ -319,5 +320,4 @@ def command(
     jladkit build-dataset coco coco2017 --out people.h5 --images val2017 \\
         --annotations annotations/person_keypoints_val2017.json
     """
-    job = Job(out=out, workers=workers, overwrite=overwrite, strict=strict)
     build(root, Options(**values), job)

@@ -1,13 +1,15 @@
-"""Pictures in, pictures out: reading them safely, cutting a square around a box, encoding.
+"""Pictures in, pictures out: opening them safely, cutting a window around a box, encoding.
 
 Two frames meet here. Points are xy with (0, 0) at the centre of the top left pixel. Windows are
-counted in whole pixels, from the left edge of the first one, so that cutting never blurs.
+counted from the left edge of the first pixel, so that cutting whole pixels never blurs.
 """
 
 import io
 import math
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,26 +18,61 @@ from jladkit.errors import JladkitError
 
 QUALITY = 95  # of the JPEGs that are stored
 PADDINGS = {"edge": "edge", "reflect": "reflect", "black": "constant"}  # ours to numpy's
+SHAPES = ("square", "squash", "aspect")
+ENCODINGS = {"jpeg": "JPEG", "png": "PNG", "raw": "PPM"}  # ours to Pillow's
 ORIENTATION = 0x0112  # EXIF tag
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+SHRINKS = (8, 4, 2)  # what a JPEG decoder does by leaving frequencies out
 
 
-def read_picture(
-    path: Path, raw: bytes, annotated_size: tuple[int, int] | None = None
-) -> tuple[Image.Image, bool]:
-    """Decode a picture whole, turned the way its EXIF orientation says.
+class Window(NamedTuple):
+    """A part of a picture, in its pixels from the left and top edge; may reach beyond it."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Opened(NamedTuple):
+    """A picture of which only the header was read. `size` is its width and height upright."""
+
+    path: Path
+    image: Image.Image
+    turned: bool
+    size: tuple[int, int]
+
+    def decode(self, shrink: int = 1) -> Image.Image:
+        """The upright RGB picture; a JPEG is decoded `shrink` (1, 2, 4, 8) times smaller.
+
+        Raises:
+            JladkitError: it is truncated or broken.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                if shrink > 1:
+                    width, height = self.image.size
+                    self.image.draft("RGB", (math.ceil(width / shrink), math.ceil(height / shrink)))
+                upright = ImageOps.exif_transpose(self.image) if self.turned else self.image
+                return as_rgb(upright)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise JladkitError(
+                f"{self.path} is not a whole picture ({error}). Copy or download it again."
+            ) from error
+
+
+def open_picture(path: Path, raw: bytes, annotated_size: tuple[int, int] | None = None) -> Opened:
+    """Read a picture's header.
 
     Args:
-        path: named in the error.
+        path: named in errors.
         raw: the file's bytes.
         annotated_size: width and height that the annotations state. Where they fit only the
-            picture as it lies in the file, the orientation is ignored: so did the annotators.
-
-    Returns:
-        The RGB picture, and whether it was turned (so that `raw` shows something else).
+            picture as it lies in the file, the EXIF orientation is ignored: so did the annotators.
 
     Raises:
-        JladkitError: the bytes are a web page, a truncated picture or none at all.
+        JladkitError: the bytes are a web page, or no picture.
     """
     if looks_like_html(raw):
         raise JladkitError(f"{path} is a web page saved as a picture. Download the picture itself.")
@@ -43,11 +80,7 @@ def read_picture(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(raw), formats=FORMATS)
-            turned = image.getexif().get(ORIENTATION, 1) not in (0, 1)
-            plain = image.convert("RGB")
-            if not turned:
-                return plain, False
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            orientation = image.getexif().get(ORIENTATION, 1)
     except UnidentifiedImageError as error:
         raise JladkitError(
             f"{path} is no picture of a kind that is read ({', '.join(FORMATS)}). "
@@ -57,9 +90,21 @@ def read_picture(
         raise JladkitError(
             f"{path} is not a whole picture ({error}). Copy or download it again."
         ) from error
-    if annotated_size == plain.size and annotated_size != upright.size:
-        return plain, False
-    return upright, True
+    upright = image.size[::-1] if orientation in (5, 6, 7, 8) else image.size
+    turned = orientation not in (0, 1)
+    if annotated_size == image.size and annotated_size != upright:
+        turned, upright = False, image.size
+    return Opened(path, image, turned, upright)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB of any mode; 16-bit grey keeps its upper 8 bits, transparency is dropped."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floats, whose range is not known")
+    if image.mode.startswith("I"):
+        upper = np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255)
+        return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
 
 
 def looks_like_html(raw: bytes) -> bool:
@@ -73,60 +118,105 @@ def clip_box(box: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.concatenate([np.clip(box[:2], low, high), np.clip(box[2:], low, high)])
 
 
-def square_window(box: np.ndarray, margin: float) -> tuple[int, int, int]:
-    """The square of whole pixels around a box.
+def window_around(box: np.ndarray, margin: float, shape: str = "square") -> Window:
+    """The whole pixels around a box.
 
     Args:
         box: (4,) x1 y1 x2 y2 edges, xy of pixel centres.
         margin: what to add on each side, as a share of the box's longer side.
-
-    Returns:
-        left, top and side in pixels. May reach beyond the picture.
+        shape: "square" makes both sides as long as the longer one; else the box's shape stays.
     """
-    longer = max(box[2] - box[0], box[3] - box[1])
-    side = max(1, math.ceil(longer * (1 + 2 * margin) - 1e-9))
-    left, top = (round(float(c) + 0.5 - side / 2) for c in (box[:2] + box[2:]) / 2)
-    return left, top, side
+    sides = box[2:] - box[:2]
+    wide = np.full(2, sides.max()) if shape == "square" else sides
+    wide = wide + 2 * margin * sides.max()
+    width, height = (max(1, math.ceil(side - 1e-9)) for side in wide)
+    centre = (box[:2] + box[2:]) / 2 + 0.5
+    left, top = round(float(centre[0] - width / 2)), round(float(centre[1] - height / 2))
+    return Window(left, top, width, height)
+
+
+def stored_size(window: Window, size: int, shape: str) -> tuple[int, int]:
+    """Width and height that a window is stored with: its own, or shrunk to at most `size`.
+
+    A window smaller than `size` keeps its pixels as they are; enlarging would add bytes only.
+    "squash" makes a square of it, whatever its shape.
+    """
+    longer = max(window.width, window.height)
+    side = min(math.ceil(longer), size)
+    if shape == "squash":
+        return side, side
+    scale = side / longer
+    return max(1, round(window.width * scale)), max(1, round(window.height * scale))
+
+
+def shrink_for(windows: Iterable[tuple[Window, tuple[int, int]]]) -> int:
+    """How many times smaller a JPEG may be decoded so that no window has to be enlarged again."""
+    room = min(
+        min(window.width / size[0], window.height / size[1]) for window, size in windows
+    )  # fmt: skip
+    return next((shrink for shrink in SHRINKS if shrink <= room), 1)
 
 
 def cut(
-    image: Image.Image, left: int, top: int, side: int, size: int, padding: str = "edge"
+    image: Image.Image,
+    window: Window,
+    size: tuple[int, int],
+    padding: str = "edge",
+    shrink: int = 1,
 ) -> tuple[Image.Image, np.ndarray]:
-    """Cut a square window out of a picture and shrink it to at most `size` pixels.
-
-    A window smaller than `size` keeps its pixels as they are; enlarging would add bytes only.
+    """Cut a window out of a picture and resize it.
 
     Args:
         image: RGB.
-        left, top, side: the window in pixels of `image`; it must touch the picture.
-        size: the longest side of the result.
+        window: in pixels of the picture before it was shrunk; it must touch the picture.
+        size: width and height of the result. Equal to those of a window of whole pixels, the
+            pixels are copied; else they are resampled (bicubic, antialiased).
         padding: what lies beyond the picture: "edge" repeats its border, "reflect", "black".
+        shrink: how many times smaller `image` was decoded.
 
     Returns:
-        The square picture, and the (2, 3) affine map from its xy to those of `image`.
+        The picture, and the (2, 3) affine map from its xy to those of the unshrunk picture.
     """
+    left, top, width, height = (value / shrink for value in window)
+    x1, y1, x2, y2 = (math.floor(left), math.floor(top), math.ceil(left + width),
+                      math.ceil(top + height))  # fmt: skip
+    canvas = padded(image, x1, y1, x2, y2, padding)
+    if (left, top) != (x1, y1) or size != (x2 - x1, y2 - y1):
+        part = (left - x1, top - y1, left - x1 + width, top - y1 + height)
+        canvas = canvas.resize(size, Image.Resampling.BICUBIC, box=part)
+    scale = window.width / size[0], window.height / size[1]
+    return canvas, np.array(
+        [
+            [scale[0], 0.0, window.left + 0.5 * scale[0] - 0.5],
+            [0.0, scale[1], window.top + 0.5 * scale[1] - 0.5],
+        ]
+    )
+
+
+def padded(image: Image.Image, x1: int, y1: int, x2: int, y2: int, padding: str) -> Image.Image:
+    """The pixels x1..x2-1, y1..y2-1 of `image`, filled up where they lie beyond it."""
+    if x1 >= 0 and y1 >= 0 and x2 <= image.width and y2 <= image.height:
+        return image.crop((x1, y1, x2, y2))
     pixels = np.asarray(image)
-    height, width = pixels.shape[:2]
-    x1, y1 = max(left, 0), max(top, 0)
-    x2, y2 = min(left + side, width), min(top + side, height)
-    inside = pixels[y1:y2, x1:x2]
-    missing = ((y1 - top, top + side - y2), (x1 - left, left + side - x2), (0, 0))
-    square = Image.fromarray(np.pad(inside, missing, PADDINGS[padding]))  # pyright: ignore
-    stored = min(side, size)
-    if stored < side:
-        square = square.resize((stored, stored), Image.Resampling.BICUBIC)
-    scale = side / stored
-    offset = 0.5 * scale - 0.5
-    return square, np.array([[scale, 0.0, left + offset], [0.0, scale, top + offset]])
+    inside = pixels[max(y1, 0) : min(y2, image.height), max(x1, 0) : min(x2, image.width)]
+    missing = (
+        (max(-y1, 0), max(y2 - image.height, 0)),
+        (max(-x1, 0), max(x2 - image.width, 0)),
+        (0, 0),
+    )
+    return Image.fromarray(np.pad(inside, missing, PADDINGS[padding]))  # pyright: ignore
 
 
-def encode(image: Image.Image) -> bytes:
-    """`image` as a JPEG of the stated quality."""
+def encode(image: Image.Image, encoding: str = "jpeg", quality: int = QUALITY) -> bytes:
+    """`image` as the bytes of a file.
+
+    Args:
+        image: RGB.
+        encoding: "jpeg" of `quality`; "png", without loss; "raw", a PPM: the pixels behind a
+            short header, without loss and without work.
+        quality: of a JPEG, 1 to 100.
+    """
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=QUALITY)
+    more = {"quality": quality} if encoding == "jpeg" else {}
+    image.save(stream, ENCODINGS[encoding], **more)
     return stream.getvalue()
-
-
-def to_stored(to_source: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """xy (..., 2) of the source picture as xy of the stored one, through the inverse of the map."""
-    return (xy - to_source[:, 2]) @ np.linalg.inv(to_source[:, :2]).T

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -40,11 +40,21 @@ class Annotation:
     truncated: int = -1
     occluded: int = -1
     difficult: int = -1
+    split: int = -1  # 0 train, 1 val, 2 test where the source decides; -1 where the build does
 
     @property
     def visible(self) -> int:
         """How many of its keypoints are visible."""
         return sum(point.visible for point in self.points.values())
+
+
+class Span(NamedTuple):
+    """Where the bytes of a picture lie: which shard, first and last+1 byte, and their digest."""
+
+    shard: int
+    first: int
+    last: int
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -53,21 +63,38 @@ class Stored:
 
     annotation: Annotation
     box: np.ndarray  # (4,) in pixels of the source picture
-    picture: bytes
+    picture: bytes | Span  # a span once the bytes lie on disk
     size: tuple[int, int]
     source_size: tuple[int, int]
     to_source: np.ndarray  # (2, 3)
-    split: int = 0
+
+
+class InputFile(NamedTuple):
+    """A file that was read: its name below the root and digest, and how to tell that it changed."""
+
+    name: str
+    sha256: str
+    path: str
+    size: int
+    mtime_ns: int
 
 
 @dataclass
 class Found:
-    """What one record or picture of a source gave: objects, what was left out, files read."""
+    """What some records or pictures of a source gave: objects, what was left out, files read."""
 
     strict: bool = False
     objects: list[Stored] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)  # reason, file
-    files: list[tuple[str, str]] = field(default_factory=list)  # name below the root, SHA-256
+    missing: list[str] = field(default_factory=list)  # files that should be there
+    files: list[InputFile] = field(default_factory=list)
+
+    def add(self, other: "Found") -> None:
+        """Take over what `other` found."""
+        self.objects += other.objects
+        self.left_out += other.left_out
+        self.missing += other.missing
+        self.files += other.files
 
     def skip(self, reason: str, where: Path) -> None:
         """Leave something out that the options do not want."""
@@ -87,88 +114,145 @@ class Found:
         self.left_out.append((reason, str(where)))
 
     def read(self, path: Path, name: str) -> bytes | None:
-        """The bytes of `path`, noted under `name`; None, and counted, where there are none."""
+        """The bytes of `path`, noted under `name`; None, and counted, where it cannot be read.
+
+        One that is not there is noted as missing, which stops the build unless --allow-missing.
+        """
         try:
             raw = path.read_bytes()
+            stat = path.stat()
+        except FileNotFoundError:
+            self.missing.append(str(path))
+            return None
         except OSError as error:
             self.refuse(
-                f"{path.suffix or 'input'} file missing or unreadable",
+                f"{path.suffix or 'input'} file unreadable",
                 path,
                 f"Reading it failed: {error.strerror}. Copy it again",
             )
             return None
-        self.files.append((name, hashlib.sha256(raw).hexdigest()))
+        sha256 = hashlib.sha256(raw).hexdigest()
+        self.files.append(InputFile(name, sha256, str(path), stat.st_size, stat.st_mtime_ns))
         return raw
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropStyle:
+    """How objects are cut out of their pictures, and how they are stored."""
+
+    margin: float
+    size: int
+    shape: str
+    padding: str
+    min_side: float
+    encoding: str
+    quality: int
 
 
 def store_crops(
     found: Found,
     path: Path,
     annotations: Sequence[Annotation],
-    *,
-    margin: float,
-    size: int,
-    padding: str,
-    min_side: float,
+    style: CropStyle,
     annotated_size: tuple[int, int] | None,
 ) -> None:
-    """Cut each annotation's square out of the picture they share and add it to `found`.
+    """Cut each annotation's window out of the picture they share and add it to `found`.
 
     Args:
         found: takes the objects and notes what is left out.
         path: the picture.
         annotations: of that picture, all with the same `image`.
-        margin, size, padding: as in crops.square_window and crops.cut.
-        min_side: least pixels of the clipped box's longer side.
+        style: how to cut; `min_side` is held against the clipped box's longer side.
         annotated_size: width and height the annotations state, or None.
     """
     raw = found.read(path, annotations[0].image)
     if raw is None:
         return
-    try:
-        image, turned = crops.read_picture(path, raw, annotated_size)
-    except JladkitError:
-        if found.strict:
-            raise
-        reason = "picture is a web page" if crops.looks_like_html(raw) else "picture broken"
-        found.left_out.append((reason, str(path)))
+    opened = open_or_refuse(found, path, raw, annotated_size)
+    if opened is None:
         return
-    if annotated_size is not None and image.size != annotated_size:
+    if annotated_size is not None and opened.size != annotated_size:
         found.refuse(
             "picture and annotation differ in size",
             path,
-            f"It is {image.size}, the annotation says {annotated_size}: use the pictures that "
+            f"It is {opened.size}, the annotation says {annotated_size}: use the pictures that "
             "belong to the annotations",
         )
         return
+    wanted = list(wanted_boxes(found, path, opened, annotations, style.min_side))
+    windows = [crops.window_around(box, style.margin, style.shape) for _, box in wanted]
+    sizes = [crops.stored_size(window, style.size, style.shape) for window in windows]
+    if not wanted:
+        return
+    shrink = crops.shrink_for(zip(windows, sizes, strict=True))
+    image = decode_or_refuse(found, opened, shrink, raw)
+    if image is None:
+        return
+    for (annotation, box), window, size in zip(wanted, windows, sizes, strict=True):
+        if keeps_bytes(opened, window, size, style):
+            found.objects.append(Stored(annotation, box, raw, size, opened.size, IDENTITY))
+            continue
+        picture, to_source = crops.cut(image, window, size, style.padding, shrink)
+        encoded = crops.encode(picture, style.encoding, style.quality)
+        found.objects.append(Stored(annotation, box, encoded, size, opened.size, to_source))
+
+
+def wanted_boxes(
+    found: Found,
+    path: Path,
+    opened: crops.Opened,
+    annotations: Sequence[Annotation],
+    min_side: float,
+) -> Iterator[tuple[Annotation, np.ndarray]]:
+    """The annotations whose boxes, clipped to the picture, are large enough; and these boxes."""
     for annotation in annotations:
-        box = crops.clip_box(annotation.box, *image.size)
+        box = crops.clip_box(annotation.box, *opened.size)
         sides = box[2:] - box[:2]
         if not (np.isfinite(annotation.box).all() and (sides > 0).all()):
             found.refuse("box empty or outside the picture", path)
         elif sides.max() < min_side:
             found.skip(f"box below {min_side:g} px", path)
         else:
-            window = crops.square_window(box, margin)
-            found.objects.append(store(annotation, box, image, raw, turned, window, size, padding))
+            yield annotation, box
 
 
-def store(
-    annotation: Annotation,
-    box: np.ndarray,
-    image: Image.Image,
-    raw: bytes,
-    turned: bool,
-    window: tuple[int, int, int],
-    size: int,
-    padding: str,
-) -> Stored:
-    """Cut one window; a window that is the whole picture keeps the file's own bytes."""
-    left, top, side = window
-    if not turned and window == (0, 0, image.width) and image.height == side <= size:
-        return Stored(annotation, box, raw, image.size, image.size, IDENTITY)
-    square, to_source = crops.cut(image, left, top, side, size, padding)
-    return Stored(annotation, box, crops.encode(square), square.size, image.size, to_source)
+def open_or_refuse(
+    found: Found, path: Path, raw: bytes, annotated_size: tuple[int, int] | None = None
+) -> crops.Opened | None:
+    """The opened picture, or None after it was counted as left out."""
+    try:
+        return crops.open_picture(path, raw, annotated_size)
+    except JladkitError:
+        refuse_picture(found, path, raw)
+        return None
+
+
+def decode_or_refuse(
+    found: Found, opened: crops.Opened, shrink: int, raw: bytes
+) -> Image.Image | None:
+    """The decoded picture, or None after it was counted as left out."""
+    try:
+        return opened.decode(shrink)
+    except JladkitError:
+        refuse_picture(found, opened.path, raw)
+        return None
+
+
+def refuse_picture(found: Found, path: Path, raw: bytes) -> None:
+    """Count the picture whose error is being handled; raise that error under --strict."""
+    if found.strict:
+        raise  # noqa: PLE0704
+    reason = "picture is a web page" if crops.looks_like_html(raw) else "picture broken"
+    found.left_out.append((reason, str(path)))
+
+
+def keeps_bytes(
+    opened: crops.Opened, window: crops.Window, size: tuple[int, int], style: CropStyle
+) -> bool:
+    """True where the window is the whole picture as it is, whose file is stored untouched."""
+    whole = crops.Window(0, 0, *opened.size)
+    plain = not opened.turned and not opened.image.mode.startswith("I")
+    return plain and window == whole and size == opened.size and style.encoding == "jpeg"
 
 
 def mirrored_name(name: str) -> str:
@@ -206,56 +290,48 @@ def category_arrays(names: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]
 def object_arrays(
     objects: Sequence[Stored], names: Mapping[str, Sequence[str]]
 ) -> dict[str, np.ndarray]:
-    """The object/* fields, points and boxes carried into the stored pictures.
+    """The object/* fields but for pictures and split; points and boxes in the stored pictures.
 
     Args:
-        objects: in the order of their rows. Equal pictures are kept once.
+        objects: in the order of their rows.
         names: each category's keypoint names, categories in order.
     """
     count, most = len(objects), max((len(row) for row in names.values()), default=0)
-    categories = list(names)
-    keypoints = np.full((count, most, 2), np.nan)
-    visible = np.zeros((count, most), dtype=bool)
-    status = np.full((count, most), -1)
-    box = np.zeros((count, 4))
+    codes = {name: code for code, name in enumerate(names)}
+    points = np.full((count, most, 4), [np.nan, np.nan, 0, -1])
     for row, stored in enumerate(objects):
+        told = stored.annotation.points
         for k, name in enumerate(names[stored.annotation.category]):
-            point = stored.annotation.points.get(name)
-            if point is not None:
-                keypoints[row, k] = point.x, point.y
-                visible[row, k], status[row, k] = point.visible, point.status
-        keypoints[row] = crops.to_stored(stored.to_source, keypoints[row])
-        box[row] = crops.to_stored(stored.to_source, stored.box.reshape(2, 2)).ravel()
-    image_bytes, image_span = shared_bytes([stored.picture for stored in objects])
+            if name in told:
+                points[row, k] = told[name]
+    to_source = np.array([s.to_source for s in objects]).reshape(-1, 2, 3)
+    boxes = np.array([s.box for s in objects]).reshape(-1, 2, 2)
     told = [stored.annotation for stored in objects]
     return {
-        "object/image_bytes": image_bytes,
-        "object/image_span": image_span,
         "object/source_image": np.array([a.image for a in told], dtype=object),
         "object/source_index": np.array([a.index for a in told], dtype=int),
         "object/source_size": np.array([s.source_size for s in objects]).reshape(-1, 2),
-        "object/to_source": np.array([s.to_source for s in objects]).reshape(-1, 2, 3),
-        "object/category": np.array([categories.index(a.category) for a in told], dtype=int),
-        "object/keypoints": keypoints,
-        "object/visible": visible,
-        "object/status": status,
-        "object/box": box,
+        "object/to_source": to_source,
+        "object/category": np.array([codes[a.category] for a in told], dtype=int),
+        "object/keypoints": to_stored(to_source, points[..., :2]),
+        "object/visible": points[..., 2] > 0,
+        "object/status": points[..., 3].astype(int),
+        "object/box": to_stored(to_source, boxes).reshape(-1, 4),
         "object/size": np.array([s.size for s in objects]).reshape(-1, 2),
         "object/viewpoint": np.array([a.viewpoint for a in told], dtype=float).reshape(-1, 4),
         "object/truncated": np.array([a.truncated for a in told], dtype=int),
         "object/occluded": np.array([a.occluded for a in told], dtype=int),
         "object/difficult": np.array([a.difficult for a in told], dtype=int),
-        "object/split": np.array([s.split for s in objects], dtype=int),
+        "object/split": np.array([a.split for a in told], dtype=int),
     }
 
 
-def shared_bytes(pictures: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """All pictures behind one another, equal ones once; and the (N, 2) bytes of each."""
-    spans: dict[bytes, tuple[int, int]] = {}
-    end = 0
-    for picture in pictures:
-        if picture not in spans:
-            spans[picture] = (end, end + len(picture))
-            end += len(picture)
-    flat = np.frombuffer(b"".join(spans), dtype=np.uint8)
-    return flat, np.array([spans[picture] for picture in pictures]).reshape(-1, 2)
+def to_stored(to_source: np.ndarray, xy: np.ndarray) -> np.ndarray:
+    """(N, n, 2) xy of the source pictures as xy of the stored ones.
+
+    Args:
+        to_source: (N, 2, 3) maps from the stored pictures.
+        xy: (N, n, 2).
+    """
+    inverse = np.linalg.inv(to_source[:, :, :2])
+    return np.einsum("nij,nkj->nki", inverse, xy - to_source[:, None, :, 2])

@@ -20,22 +20,34 @@ import click
 import numpy as np
 from scipy.io import loadmat
 
-from jladkit.builders.build import (
+from jladkit.builders.about import About
+from jladkit.builders.build import build_crops, check_start
+from jladkit.builders.crops import looks_like_html
+from jladkit.builders.objects import Annotation, Found, Point, store_crops
+from jladkit.builders.options import (
     CropOptions,
     Job,
-    build_crops,
-    check_start,
     crop_options,
     default,
     job_options,
+    pair_options,
     stacked,
 )
-from jladkit.builders.crops import looks_like_html
-from jladkit.builders.objects import Annotation, Found, Point, store_crops
 from jladkit.builders.pairs import Agreement, viewpoints_agree
 from jladkit.errors import JladkitError, UsageError
 
 RELEASE = "PASCAL3D+_release1.1"
+ABOUT = About(
+    title="PASCAL3D+",
+    url="https://cvgl.stanford.edu/projects/pascal3d.html",
+    licence="not stated; the pictures are PASCAL VOC's and ImageNet's, for research",
+    citation="Y. Xiang, R. Mottaghi, S. Savarese: Beyond PASCAL: A Benchmark for 3D Object "
+    "Detection in the Wild. WACV 2014.",
+    layout="""
+Annotations/<category>_imagenet/*.mat     and _pascal
+Images/<category>_imagenet/*.JPEG         and _pascal/*.jpg
+""",
+)
 PARTS = ("imagenet", "pascal")
 KEEP = ("truncated", "occluded", "difficult", "coarse", "zero-viewpoint")
 ENDINGS = ("", ".JPEG", ".jpg", ".jpeg", ".JPG", ".png")
@@ -70,7 +82,9 @@ def build(root: Path, options: Options, job: Job) -> str:
         root = root / RELEASE
     records = list_records(root, options)
     read = partial(read_record, root=root, options=options, strict=job.strict)
-    return build_crops("pascal3d", records, read, partial(agreement, options), options, job)
+    return build_crops(
+        "pascal3d", records, read, partial(agreement, options), options, job, about=ABOUT
+    )
 
 
 def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Agreement:
@@ -135,11 +149,7 @@ def read_record(name: str, *, root: Path, options: Options, strict: bool) -> Fou
     picture = find_picture(root / "Images" / folder, record, path.stem)
     annotations = list(wanted_objects(record, folder, picture.name, path, options, found))
     if annotations:
-        store_crops(
-            found, picture, annotations, margin=options.margin, size=options.size,
-            padding=options.padding, min_side=options.min_side,
-            annotated_size=record_size(record),
-        )  # fmt: skip
+        store_crops(found, picture, annotations, options.style, record_size(record))
     return found
 
 
@@ -297,6 +307,7 @@ tolerance_options = stacked([
 @click.command("pascal3d", short_help="PASCAL3D+ or data in its layout.")
 @job_options("pascal3d")
 @crop_options(Options)
+@pair_options(Options)
 @click.option("--part", multiple=True, type=click.Choice(PARTS), default=PARTS, show_default=True,
               help="Which parts to read; repeat for more.")  # fmt: skip
 @click.option("--keep", multiple=True, type=click.Choice(KEEP),
@@ -305,9 +316,7 @@ tolerance_options = stacked([
               default=default(Options, "visibility"),
               help="Visible is an anchor with status 1, or every one with a location.")  # fmt: skip
 @tolerance_options
-def command(
-    root: Path, out: Path, workers: int, overwrite: bool, strict: bool, **values: Any
-) -> None:
+def command(root: Path, job: Job, **values: Any) -> None:
     """Build from PASCAL3D+, or from data in its layout.
 
     ROOT is the unpacked PASCAL3D+_release1.1, or the folder that holds it: Annotations/ and
@@ -317,5 +326,4 @@ def command(
     jladkit build-dataset pascal3d PASCAL3D+_release1.1 --out jlad.h5
     jladkit build-dataset pascal3d cars --out cars.h5 --min-keypoints 0
     """
-    job = Job(out=out, workers=workers, overwrite=overwrite, strict=strict)
     build(root, Options(**values), job)

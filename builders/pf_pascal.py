@@ -10,30 +10,33 @@ as the `pf` protocol takes it, and the whole picture where there are none.
 """
 
 import csv
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from jladkit.builders import crops
-from jladkit.builders.build import Job, check_start, job_options, read_all, write
-from jladkit.builders.objects import (
-    IDENTITY,
-    Annotation,
-    Found,
-    Point,
-    Stored,
-    category_arrays,
-    object_arrays,
-)
-from jladkit.builders.pairs import common_keypoints
+from jladkit.builders.about import About
+from jladkit.builders.build import check_start
+from jladkit.builders.objects import Annotation, Found, Point
+from jladkit.builders.official import WHOLE, Listed, build_listed, checked_name, input_file
+from jladkit.builders.options import Job, job_options
 from jladkit.errors import JladkitError
 from jladkit.formats.dataset import SPLITS
 
+ABOUT = About(
+    title="PF-PASCAL",
+    url="https://www.di.ens.fr/willow/research/proposalflow/",
+    licence="not stated; the pictures are PASCAL VOC's, from Flickr, for research",
+    citation="B. Ham, M. Cho, C. Schmid, J. Ponce: Proposal Flow: Semantic Correspondences from "
+    "Object Proposals. TPAMI 2017.",
+    layout="""
+image_pairs/{train,val,test}_pairs.csv     as NCNet and WeakAlign hand them out
+PF-dataset-PASCAL/JPEGImages/*.jpg         the pictures that they name
+""",
+)
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
@@ -75,42 +78,31 @@ def build(root: Path, options: Options, job: Job) -> str:
         JladkitError: it has another layout, a list is broken, or no row is left.
     """
     check_start(root, job)
-    lists = Found(strict=job.strict)
-    rows = [row for split in range(3) for row in read_list(root, split, lists)]
+    listed = Listed(found=Found(strict=job.strict))
+    rows = [row for split in range(3) for row in read_list(root, split, listed.found)]
     if not rows:
         raise JladkitError(
             f"The lists below {root / 'image_pairs'} have no row that can be used. "
             "Download them again."
         )
-    names = sorted({image for row in rows for image in row.images})
-    found = read_all(names, partial(read_whole, root=root, strict=job.strict), job)
-    pictures = {stored.annotation.image: stored for stored in found.objects}
-    present = [row for row in rows if set(row.images) <= pictures.keys()]
-    found.left_out += lists.left_out
-    found.files += lists.files
-    for row in rows:
-        if not set(row.images) <= pictures.keys():
-            found.skip(f"row of {SPLITS[row.split]} whose pictures are not here", root)
-    if not present:
-        raise JladkitError(
-            f"No row's pictures are under {root}: expected {rows[0].images[0]} and others."
-        )
-    arrays = pair_up(present, pictures)
-    train, test = ({frozenset(r.images) for r in present if r.split == s} for s in (0, 2))
-    tested = [frozenset(r.images) for r in present if r.split == 2]
-    notes = {
+    add_rows(listed, rows)
+    most = max(len(row.points[0]) for row in rows)
+    names = {category: [point_name(k) for k in range(most)] for category in CLASSES}
+    return build_listed("pf-pascal", root, listed, options, job, about=ABOUT, names=names,
+                        sided=False, notes=overlap)  # fmt: skip
+
+
+def overlap(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """How much of the test list stands in the train list, in either direction."""
+    image = arrays["object/source_image"]
+    sides = list(zip(image[arrays["pair/source"]], image[arrays["pair/target"]], strict=True))
+    train, test = ([frozenset(pair) for pair, s in zip(sides, arrays["pair/split"], strict=True)
+                    if s == split] for split in (0, 2))  # fmt: skip
+    return {
         "box": "extent of the keypoints, or the whole picture",
-        "test_pairs_in_train": sum(pair in train for pair in tested),
-        "test_pairs_distinct": len(test),
+        "test_pairs_in_train": sum(pair in set(train) for pair in test),
+        "test_pairs_distinct": len(set(test)),
     }
-    digest = write("pf-pascal", arrays, found, asdict(options), job, notes)
-    if notes["test_pairs_in_train"]:
-        click.echo(
-            f"{notes['test_pairs_in_train']} of {len(tested)} test pairs stand in the train list "
-            "too (in either direction): the official lists leak.",
-            err=True,
-        )
-    return digest
 
 
 def read_list(root: Path, split: int, found: Found) -> list[Row]:
@@ -125,7 +117,7 @@ def read_list(root: Path, split: int, found: Found) -> list[Row]:
             f"There is no file {path}. Expected image_pairs/{{train,val,test}}_pairs.csv, the "
             "lists that NCNet and WeakAlign use, below ROOT."
         )
-    raw = found.read(path, path.relative_to(root).as_posix()) or b""
+    raw = input_file(path, path.relative_to(root).as_posix(), found)
     try:
         reader = csv.DictReader(raw.decode("utf-8-sig").splitlines())
         records = list(reader)
@@ -167,14 +159,6 @@ def parse_row(record: dict[str, str], split: int, line: int) -> Row:
     return Row(split, CLASSES[number - 1], images, points, line)
 
 
-def checked_name(name: str) -> str:
-    """`name`, which must lead to a file below ROOT."""
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{name!r} is no picture below ROOT")
-    return path.as_posix()
-
-
 def parse_points(x: str, y: str) -> np.ndarray:
     """(n, 2) 0-based xy of two lists of 1-based numbers, parted by semicolons."""
     axes = [[float(value) for value in axis.split(";")] for axis in (x, y)]
@@ -183,65 +167,18 @@ def parse_points(x: str, y: str) -> np.ndarray:
     return np.array(axes).T - 1
 
 
-def read_whole(name: str, *, root: Path, strict: bool) -> Found:
-    """A picture as it is in its file, turned and encoded anew only where EXIF demands it.
-
-    An absent one is not refused here: the rows that want it are counted.
-    """
-    found = Found(strict=strict)
-    path = root / name
-    if not path.is_file():
-        if strict:
-            raise JladkitError(
-                f"There is no picture {path}, which a list names. Unpack PF-PASCAL's pictures "
-                "into ROOT, or build without --strict to leave its rows out."
-            )
-        return found
-    raw = found.read(path, name)
-    if raw is None:
-        return found
-    try:
-        image, turned = crops.read_picture(path, raw)
-    except JladkitError:
-        if strict:
-            raise
-        found.left_out.append(("picture broken", str(path)))
-        return found
-    size = image.size
-    box = np.array([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5])
-    picture = crops.encode(image) if turned else raw
-    annotation = Annotation(name, 0, "", {}, box)
-    found.objects.append(Stored(annotation, box, picture, size, size, IDENTITY))
-    return found
-
-
-def pair_up(rows: Sequence[Row], pictures: dict[str, Stored]) -> dict[str, np.ndarray]:
-    """Every field of the file: objects and the pairs between them, both in the lists' order."""
-    objects: list[Stored] = []
+def add_rows(listed: Listed, rows: Sequence[Row]) -> None:
+    """The objects and pairs of the rows; a test row makes objects of its own."""
     known: dict[tuple[int, str, str], int] = {}
-    sides: list[tuple[int, int]] = []
     for row in rows:
-        numbers = []
+        sides = []
         for image, points in zip(row.images, row.points, strict=True):
             key = (row.split, row.category, image)
             if len(points) or key not in known:
-                known[key] = len(objects)
-                objects.append(as_object(row, image, points, len(objects), pictures[image]))
-            numbers.append(known[key])
-        sides.append((numbers[0], numbers[1]))
-    most = max(len(row.points[0]) for row in rows)
-    names = {c: [point_name(k) for k in range(most)] for c in sorted({r.category for r in rows})}
-    arrays = {**category_arrays(names), **object_arrays(objects, names)}
-    arrays["category/flip"] = np.full_like(arrays["category/flip"], -1)  # nameless: sides unknown
-    source, target = np.array(sides).T
-    visible = arrays["object/visible"]
-    return arrays | {
-        "pair/source": source,
-        "pair/target": target,
-        "pair/category": arrays["object/category"][source],
-        "pair/split": np.array([row.split for row in rows]),
-        "pair/common": common_keypoints(visible, source, target),
-    }
+                known[key] = len(listed.annotations)
+                listed.annotations.append(as_object(row, image, points, known[key]))
+            sides.append(known[key])
+        listed.pairs.append((sides[0], sides[1], row.split))
 
 
 def point_name(k: int) -> str:
@@ -249,30 +186,24 @@ def point_name(k: int) -> str:
     return f"kp{k:02d}"
 
 
-def as_object(row: Row, image: str, points: np.ndarray, index: int, picture: Stored) -> Stored:
+def as_object(row: Row, image: str, points: np.ndarray, index: int) -> Annotation:
     """One side of a row; all its keypoints are visible."""
-    box = picture.box
+    box = WHOLE
     if len(np.unique(points, axis=0)) > 1:
         box = np.concatenate([points.min(axis=0), points.max(axis=0)])
     told = {point_name(k): Point(float(x), float(y), True) for k, (x, y) in enumerate(points)}
-    annotation = Annotation(image, index, row.category, told, box)
-    return Stored(
-        annotation, box, picture.picture, picture.size, picture.source_size, IDENTITY, row.split
-    )
+    return Annotation(image, index, row.category, told, box, split=row.split)
 
 
 @click.command("pf-pascal", short_help="PF-PASCAL with the official pairs.")
 @job_options("pf-pascal")
-def command(
-    root: Path, out: Path, workers: int, overwrite: bool, strict: bool, **values: Any
-) -> None:
+def command(root: Path, job: Job, **values: Any) -> None:
     """Build from PF-PASCAL with the official pairs.
 
     ROOT holds image_pairs/{train,val,test}_pairs.csv, as NCNet and WeakAlign hand them out, and
-    the pictures that they name. Rows whose pictures are absent are counted and left out.
+    the pictures that they name.
 
     \b
     jladkit build-dataset pf-pascal pf-pascal --out pf_pascal.h5
     """
-    job = Job(out=out, workers=workers, overwrite=overwrite, strict=strict)
     build(root, Options(**values), job)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from jladkit.formats.dataset import SPLITS
+
 EXPONENTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # 1: pictures as the shares; 0.5: most pairs in all
 TRIES = 10
 
@@ -110,19 +112,27 @@ def draw_pairs(
     return np.concatenate(drawn)
 
 
-def leakage(
-    image: np.ndarray, source: np.ndarray, target: np.ndarray, pair_split: np.ndarray
-) -> float:
-    """Share of test pairs with a source picture that a train pair has too; NaN without test pairs.
+def leakage(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """What two splits share, for each two of them that both have pairs.
 
     Args:
-        image: (N,) number of each object's source picture.
-        source, target: (P,) rows of objects.
-        pair_split: (P,) 0 train, 1 val, 2 test.
+        arrays: object/source_image and pair/source, pair/target, pair/split.
+
+    Returns:
+        "train-test" and so on to: `images`, source pictures in pairs of both; `pairs`, pairs of
+        pictures (in either direction) in both; `pairs_with_seen_image`, the share of the second
+        split's pairs with a picture that pairs of the first have too.
     """
-    train, test = pair_split == 0, pair_split == 2
-    seen = np.union1d(image[source[train]], image[target[train]])
-    if not test.any():
-        return float("nan")
-    hit = np.isin(image[source[test]], seen) | np.isin(image[target[test]], seen)
-    return float(hit.mean())
+    image = np.unique(arrays["object/source_image"].astype(str), return_inverse=True)[1]
+    sides = np.sort(image[np.stack([arrays["pair/source"], arrays["pair/target"]], 1)], axis=1)
+    rows = [sides[arrays["pair/split"] == split] for split in range(len(SPLITS))]
+    shared = {}
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        if len(rows[a]) and len(rows[b]):
+            keys = [np.unique(part[:, 0] * len(image) + part[:, 1]) for part in (rows[a], rows[b])]
+            shared[f"{SPLITS[a]}-{SPLITS[b]}"] = {
+                "images": len(np.intersect1d(rows[a], rows[b])),
+                "pairs": len(np.intersect1d(*keys)),
+                "pairs_with_seen_image": float(np.isin(rows[b], rows[a]).any(axis=1).mean()),
+            }
+    return shared

@@ -19,19 +19,25 @@ import joblib
 from tqdm import tqdm
 
 from jladkit.builders import pascal3d
-from jladkit.builders.build import (
-    Job,
-    build_crops,
-    crop_options,
-    default,
-    job_options,
-)
+from jladkit.builders.about import About
+from jladkit.builders.build import build_crops
+from jladkit.builders.options import Job, crop_options, default, job_options, pair_options
 from jladkit.builders.synthetic_faces import draw_face_file, write_face_lists
 from jladkit.builders.synthetic_records import draw_object, make_folders, write_lists
 from jladkit.builders.synthetic_scene import KINDS
 from jladkit.errors import UsageError
 from jladkit.formats.files import check_output, make_folder
 
+ABOUT = About(
+    title="Drawn objects",
+    url="jladkit itself: jladkit build-dataset synthetic",
+    licence="Apache-2.0, like jladkit, which draws them",
+    citation="jladkit, https://pypi.org/project/jladkit",
+    layout="""
+Annotations/<category>_imagenet/*.mat     drawn by jladkit, in PASCAL3D+'s layout
+Images/<category>_imagenet/*.JPEG
+""",
+)
 MARKER = "drawn.json"
 EDITION = 1  # goes up when the same options draw other pictures
 
@@ -77,7 +83,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     records = pascal3d.list_records(root, options)
     read = partial(pascal3d.read_record, root=root, options=options, strict=job.strict)
     agree = partial(pascal3d.agreement, options)
-    return build_crops("synthetic", records, read, agree, options, job)
+    return build_crops("synthetic", records, read, agree, options, job, about=ABOUT)
 
 
 def draw(root: Path, options: Options, *, workers: int = 1, overwrite: bool = False) -> None:
@@ -173,6 +179,7 @@ def call(task: Callable[[], Any]) -> Any:
 @click.command("synthetic", short_help="Drawn objects and faces: the default, no download.")
 @job_options("synthetic")
 @crop_options(Options)
+@pair_options(Options)
 @click.option("--images", type=click.IntRange(min=1), show_default=True,
               default=default(Options, "images"),
               help="Pictures to draw of each category.")  # fmt: skip
@@ -183,9 +190,7 @@ def call(task: Callable[[], Any]) -> Any:
               default=default(Options, "picture_size"),
               help="Longer side of a drawn picture, in pixels.")  # fmt: skip
 @pascal3d.tolerance_options
-def command(
-    root: Path, out: Path, workers: int, overwrite: bool, strict: bool, **values: Any
-) -> None:
+def command(root: Path, job: Job, **values: Any) -> None:
     """Draw objects of PASCAL3D+'s twelve categories into ROOT, and build from them.
 
     ROOT is made in PASCAL3D+'s layout, with --faces faces in CelebA's and MAFL's layout below
@@ -196,5 +201,4 @@ def command(
     jladkit build-dataset synthetic drawn --out drawn.h5
     jladkit build-dataset synthetic cars --out cars.h5 --category car --images 300 --seed 1
     """
-    job = Job(out=out, workers=workers, overwrite=overwrite, strict=strict)
     build(root, Options(**values), job)

@@ -118,7 +118,7 @@ def about_dataset(data: Dataset) -> dict[str, Any]:
         "common_keypoints_of_a_pair": spread(data.pair_common),
         "stored_pictures": {
             "longer_side": spread(data.object_size.max(axis=1)),
-            "megabytes": round(data.pixels.shape[0] / 1e6, 3),
+            "megabytes": round(data.on_disk("object/image_bytes").shape[0] / 1e6, 3),
         },
         "viewpoints": {
             "known": len(seen),

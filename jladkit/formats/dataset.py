@@ -30,12 +30,21 @@ fewer keypoints has "" for a name and NaN for a position in the rest of its row.
     pair/category            (P,) row of category/*
     pair/split               (P,) 0 train, 1 val, 2 test
     pair/common              (P,) how many keypoints are visible in both
+
+    input/name, input/sha256 (I,), (I, 32) each file that was read, and its digest
+
+Only where a source has them:
+
+    object/mask_bytes        (mask bytes,) 1-bit PNGs, white where the object is
+    object/mask_span         (N, 2) first and last+1 byte of an object's mask; equal where it has none
+    pair/flow                (F, 2) from each pixel of a pair's source picture, row by row, to its
+                             place in the target's: a displacement in pixels, NaN where not known
+    pair/flow_span           (P, 2) first and last+1 row of a pair's flow; equal where it has none
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +55,7 @@ from PIL import Image
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.files import (
     Field,
+    Pieces,
     digest_of,
     opened,
     read_arrays,
@@ -88,7 +98,21 @@ FIELDS = {
     "pair/category": Field("i", ("P",)),
     "pair/split": Field("i", ("P",)),
     "pair/common": Field("i", ("P",)),
+    "object/mask_bytes": Field("i", ("mask bytes",), optional=True),
+    "object/mask_span": Field("i", ("N", 2), optional=True),
+    "pair/flow": Field("f", ("F", 2), optional=True),
+    "pair/flow_span": Field("i", ("P", 2), optional=True),
 }
+
+INPUTS = {"input/name": Field("O", ("I",)), "input/sha256": Field("i", ("I", 32))}
+
+# Fields that stay on disk, and the spans that say which part is whose.
+LONG = {
+    "object/image_bytes": "object/image_span",
+    "object/mask_bytes": "object/mask_span",
+    "pair/flow": "pair/flow_span",
+}
+PIECE = 1 << 24  # bytes that are read at a time
 
 # What write_dataset stores each field as; readers accept any width of the same kind.
 TYPES = {
@@ -115,26 +139,32 @@ TYPES = {
     "pair/category": np.int32,
     "pair/split": np.uint8,
     "pair/common": np.int32,
+    "object/mask_bytes": np.uint8,
+    "object/mask_span": np.int64,
+    "pair/flow": np.float32,
+    "pair/flow_span": np.int64,
 }
 
 
 def write_dataset(
     path: Path,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray | Pieces],
     *,
     name: str,
     recipe: Mapping[str, Any],
     source: Mapping[str, Any],
+    files: Sequence[tuple[str, str]] = (),
     overwrite: bool = True,
 ) -> str:
     """Write a whole dataset.h5, or nothing; the same arguments give the same bytes.
 
     Args:
         path: the file to make.
-        arrays: every field of this module's table, under its name.
+        arrays: every field of this module's table, under its name; the long ones in pieces.
         name: what the data set is called in results.
         recipe: builder, all its options, seed and jladkit version; no paths of this machine.
         source: digest over the input files, counts, what was left out and why.
+        files: name and SHA-256 (hexadecimal) of each input file; not part of the digest.
         overwrite: replace a file that exists.
 
     Returns:
@@ -143,23 +173,34 @@ def write_dataset(
     Raises:
         JladkitError: a field is missing or inconsistent, or the file cannot be written.
     """
-    missing = FIELDS.keys() - arrays.keys()
+    missing = {name for name, field in FIELDS.items() if not field.optional} - arrays.keys()
     if missing:
         raise JladkitError(f"{path} cannot be written: {', '.join(sorted(missing))} missing.")
+    long = {name: array for name, array in arrays.items() if isinstance(array, Pieces)}
     typed = {
-        field: np.asarray(arrays[field], dtype=TYPES.get(field, object)) for field in sorted(FIELDS)
+        field: np.asarray(arrays[field], dtype=TYPES.get(field, object))
+        for field in FIELDS.keys() & arrays.keys() - long.keys()
     }
     check_consistency(str(path), typed)
-    digest = digest_of(typed)
     with written_aside(path, overwrite=overwrite) as aside, h5py.File(aside, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["schema"] = SCHEMA
         file.attrs["name"] = name
         file.attrs["recipe"] = to_json(recipe)
         file.attrs["source"] = to_json(source)
+        digest = write_arrays(file, {**typed, **long})
         file.attrs["digest"] = digest
-        write_arrays(file, typed)
+        write_arrays(file, as_arrays(files))
     return digest
+
+
+def as_arrays(files: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
+    """The input/* fields."""
+    digests = b"".join(bytes.fromhex(sha256) for _, sha256 in files)
+    return {
+        "input/name": np.array([name for name, _ in files], dtype=object),
+        "input/sha256": np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32),
+    }
 
 
 def check_consistency(filename: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -207,7 +248,7 @@ class Dataset:
     arrays: dict[str, np.ndarray]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "pixels"}
+        return {k: v for k, v in self.__dict__.items() if k != "mapped"}
 
     @property
     def categories(self) -> list[str]:
@@ -239,26 +280,33 @@ class Dataset:
         """Rows of object/* in a split, in file order."""
         return np.nonzero(self.arrays["object/split"] == split_code(split))[0]
 
-    @cached_property
-    def pixels(self) -> Any:
-        """The flat array of encoded pictures, on disk; opened once a process.
+    def on_disk(self, field: str) -> Any:
+        """One of the LONG fields, left on disk; opened once a process.
 
         As written by us it lies in one piece, and is mapped into memory: a random read then costs
-        a copy of its bytes and nothing else. A file repacked by other tools is read through h5py.
+        a copy of its bytes and nothing else. A virtual data set, and a file repacked by other
+        tools, are read through h5py.
         """
+        mapped = self.__dict__.setdefault("mapped", {})
+        if field not in mapped:
+            mapped[field] = self.map_field(field)
+        return mapped[field]
+
+    def map_field(self, field: str) -> Any:
+        """The memory map of a field, or the open HDF5 data set."""
         file = h5py.File(self.path, "r")
-        found = file["object/image_bytes"]
+        found = file[field]
         assert isinstance(found, h5py.Dataset)
         offset = found.id.get_offset()
         if offset is None:
             return found
         with file:
-            return np.memmap(self.path, np.uint8, mode="r", offset=offset, shape=found.shape)
+            return np.memmap(self.path, found.dtype, mode="r", offset=offset, shape=found.shape)
 
     def encoded(self, row: int) -> bytes:
-        """The encoded picture (JPEG or PNG) of one object."""
+        """The encoded picture (JPEG, PNG or PPM) of one object."""
         first, last = self.arrays["object/image_span"][row]
-        return self.pixels[first:last].tobytes()
+        return self.on_disk("object/image_bytes")[first:last].tobytes()
 
     def image(self, row: int) -> Image.Image:
         """The RGB picture of one object.
@@ -270,6 +318,34 @@ class Dataset:
             return Image.open(io.BytesIO(self.encoded(row))).convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise JladkitError(f"{self.path}: the picture of object {row} is broken.") from error
+
+    def mask(self, row: int) -> np.ndarray | None:
+        """(H, W) bool, where the object is in its stored picture; None where the source has none.
+
+        Raises:
+            JladkitError: its bytes are no picture.
+        """
+        if "object/mask_span" not in self.arrays:
+            return None
+        first, last = self.arrays["object/mask_span"][row]
+        if first == last:
+            return None
+        try:
+            raw = self.on_disk("object/mask_bytes")[first:last].tobytes()
+            return np.asarray(Image.open(io.BytesIO(raw)).convert("1"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise JladkitError(f"{self.path}: the mask of object {row} is broken.") from error
+
+    def flow(self, row: int) -> np.ndarray | None:
+        """(H, W, 2) float32, the displacement in pixels from each pixel of the pair's source
+        picture to its place in the target's, NaN where not known; None where there is none."""
+        if "pair/flow_span" not in self.arrays:
+            return None
+        first, last = self.arrays["pair/flow_span"][row]
+        width, height = self.arrays["object/size"][self.arrays["pair/source"][row]]
+        if last - first != width * height:
+            return None
+        return np.asarray(self.on_disk("pair/flow")[first:last]).reshape(height, width, 2)
 
 
 def split_code(split: str) -> int:
@@ -287,12 +363,10 @@ def open_dataset(path: Path) -> Dataset:
             missing or does not fit the others.
     """
     with opened(path, FORMAT, SCHEMA, REMEDY) as file:
-        arrays = read_arrays(file, FIELDS, skip=("object/image_bytes",))
+        arrays = read_arrays(file, FIELDS, skip=tuple(LONG))
         check_consistency(str(path), arrays)
-        size = file["object/image_bytes"].shape[0]  # pyright: ignore[reportAttributeAccessIssue]
-        span = arrays["object/image_span"]
-        if span.size and (span.min() < 0 or span.max() > size):
-            raise JladkitError(f"{path}: object/image_span points outside object/image_bytes.")
+        for field, spans in LONG.items():
+            check_spans(path, file.get(field), arrays.get(spans), field, spans)
         return Dataset(
             path=path,
             name=read_text_attr(file, "name"),
@@ -303,7 +377,42 @@ def open_dataset(path: Path) -> Dataset:
         )
 
 
+def input_files(path: Path) -> dict[str, str]:
+    """Name to SHA-256 of every file that a dataset.h5 was made from.
+
+    Raises:
+        JladkitError: it is no dataset.h5, or does not list them.
+    """
+    with opened(path, FORMAT, SCHEMA, REMEDY) as file:
+        arrays = read_arrays(file, INPUTS)
+    return {
+        str(name): digest.astype(np.uint8).tobytes().hex()
+        for name, digest in zip(arrays["input/name"], arrays["input/sha256"], strict=True)
+    }
+
+
+def check_spans(path: Path, long: Any, span: np.ndarray | None, field: str, spans: str) -> None:
+    """Raise JladkitError unless a long field and its spans come together, and fit."""
+    if (long is None) != (span is None):
+        raise JladkitError(f"{path}: {field} and {spans} must come together. Run: {REMEDY}")
+    if span is not None and span.size and (span.min() < 0 or span.max() > long.shape[0]):
+        raise JladkitError(f"{path}: {spans} points outside {field}.")
+
+
 def content_digest(path: Path) -> str:
     """The digest as the contents give it; differs from the stored one when a file was edited."""
     with opened(path, FORMAT, SCHEMA, REMEDY) as file:
-        return digest_of(read_arrays(file, FIELDS))
+        arrays: dict[str, Any] = read_arrays(file, FIELDS, skip=tuple(LONG))
+        arrays |= {field: in_pieces(file[field]) for field in LONG if field in file}
+        return digest_of(arrays)
+
+
+def in_pieces(stored: Any) -> Pieces:
+    """An HDF5 data set, read a few megabytes at a time."""
+    rows = max(1, PIECE // (stored.dtype.itemsize * int(np.prod(stored.shape[1:]))))
+
+    def make() -> Iterator[np.ndarray]:
+        for start in range(0, stored.shape[0], rows):
+            yield stored[start : start + rows]
+
+    return Pieces(stored.shape, stored.dtype, make)

@@ -5,9 +5,9 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import h5py
@@ -121,14 +121,54 @@ class Field:
     optional: bool = False
 
 
-def write_arrays(file: h5py.File, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `arrays` under their names, in order of name, without time stamps: same data, same bytes."""
+@dataclass(frozen=True)
+class Pieces:
+    """An array too long for memory, made piece by piece along its first axis.
+
+    `make` starts anew at each call. With `layout`, the bytes stay in the files that it names and
+    only the mapping is written (an HDF5 virtual data set).
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    make: Callable[[], Iterable[np.ndarray]]
+    layout: h5py.VirtualLayout | None = None
+
+
+def write_arrays(file: h5py.File, arrays: Mapping[str, np.ndarray | Pieces]) -> str:
+    """Write `arrays` under their names, in order of name; returns their digest, as in digest_of.
+
+    Without time stamps: same data, same bytes.
+    """
+    sha = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.asarray(arrays[name])
-        if array.dtype.kind in "OU":
+        array = arrays[name]
+        if isinstance(array, Pieces):
+            array = write_pieces(file, name, array)
+        elif array.dtype.kind in "OU":
             file.create_dataset(name, data=array.astype(object), dtype=TEXT, track_times=False)
         else:
             file.create_dataset(name, data=array, track_times=False)
+        add_to_digest(sha, name, array)
+    return sha.hexdigest()
+
+
+def write_pieces(file: h5py.File, name: str, array: Pieces) -> Pieces:
+    """Write `array` piece by piece as it is asked for; exhaust what is returned."""
+    if array.layout is not None:
+        file.create_virtual_dataset(name, array.layout)
+        return array
+    # Each piece is written when the digest asks for it, so that it is read only once.
+    written = file.create_dataset(name, array.shape, array.dtype, track_times=False)
+
+    def make() -> Iterator[np.ndarray]:
+        row = 0
+        for piece in array.make():
+            written[row : row + len(piece)] = piece
+            row += len(piece)
+            yield piece
+
+    return Pieces(array.shape, array.dtype, make)
 
 
 def read_arrays(
@@ -158,7 +198,8 @@ def check_field(
     filename: str, name: str, found: h5py.Dataset, field: Field, sizes: dict[str, int]
 ) -> None:
     """Hold one data set against its `field`; `sizes` collects what each letter stands for."""
-    if found.external:  # HDF5 may keep a data set's bytes in any other file of the machine
+    if found.external or not all(map(is_shard, virtual_files(found))):
+        # HDF5 may keep a data set's bytes in any other file of the machine.
         raise JladkitError(f"{filename}: {name} points outside the file, which is not allowed.")
     kind = "i" if found.dtype.kind in "iu" else found.dtype.kind
     fits = len(found.shape) == len(field.shape) and all(
@@ -171,6 +212,17 @@ def check_field(
             f"{filename}: {name} must be {KINDS[field.kind]} of size {want}, "
             f"but is {found.dtype} of size {'x'.join(map(str, found.shape))}."
         )
+
+
+def virtual_files(found: h5py.Dataset) -> list[str]:
+    """The files that a virtual data set takes its bytes from; none where it holds them itself."""
+    return [part.file_name for part in found.virtual_sources()] if found.is_virtual else []
+
+
+def is_shard(name: str) -> bool:
+    """True for FOLDER.shards/NAME, beside the file: the only other files that are followed."""
+    parts = PurePosixPath(name).parts
+    return len(parts) == 2 and parts[0].endswith(".shards") and parts[1] != ".."
 
 
 KINDS = {"f": "floats", "i": "integers", "b": "true/false", "O": "text"}
@@ -222,18 +274,30 @@ def read_json_attr(file: h5py.File, name: str) -> dict[str, Any]:
         ) from error
 
 
-def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
+def digest_of(arrays: Mapping[str, np.ndarray | Pieces]) -> str:
     """SHA-256 over names, types, sizes and bytes, in order of name; the same on every machine."""
     sha = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        if array.dtype.kind in "OU":
-            raw = to_json(array.tolist()).encode()
-        else:
-            raw = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        sha.update(f"{name} {array.dtype.kind}{array.shape} ".encode())
-        sha.update(raw)
+        add_to_digest(sha, name, arrays[name])
     return sha.hexdigest()
+
+
+def add_to_digest(sha: Any, name: str, array: np.ndarray | Pieces) -> None:
+    """Continue a digest with one array."""
+    sha.update(f"{name} {array.dtype.kind}{tuple(array.shape)} ".encode())
+    if isinstance(array, Pieces):
+        for piece in array.make():
+            sha.update(little_endian(piece))
+    elif array.dtype.kind in "OU":
+        sha.update(to_json(array.tolist()).encode())
+    else:
+        sha.update(little_endian(array))
+
+
+def little_endian(array: np.ndarray) -> Any:
+    """The bytes of `array` as every machine would write them."""
+    array = np.ascontiguousarray(array)
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8).data
 
 
 def digest_of_file(path: Path) -> str:

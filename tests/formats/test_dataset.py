@@ -156,7 +156,7 @@ def test_an_incomplete_data_set_is_not_written(tmp_path):
 
 
 def test_a_broken_picture_is_named_when_it_is_read(broken):
-    size = open_dataset(broken).pixels.shape[0]
+    size = open_dataset(broken).on_disk("object/image_bytes").shape[0]
     replace(broken, "object/image_bytes", np.zeros(size, np.uint8))
     with pytest.raises(JladkitError, match="the picture of object 2 is broken"):
         open_dataset(broken).image(2)
