@@ -127,9 +127,8 @@ def make_shards(
     )
     with backend(job):
         workers = job.workers if len(units) >= FEW_UNITS else 1
-        parallel = joblib.Parallel(
-            n_jobs=-1 if job.scheduler else workers, return_as="generator", batch_size=1
-        )
+        n_jobs = -1 if job.scheduler else workers
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
         done = cast(Iterable[Path], parallel(calls))
         with tqdm(total=len(units), desc="reading", disable=None) as bar:
             for _, group in zip(done, groups, strict=True):
@@ -149,7 +148,7 @@ def backend(job: Job) -> Iterator[None]:
         yield
         return
     try:
-        from distributed import Client  # an extra that few have
+        from distributed import Client  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
         raise UsageError(
             "--scheduler needs Dask, which is not installed. Run: pip install 'jladkit[dask]'"

@@ -22,7 +22,7 @@ from jladkit.builders.about import About
 from jladkit.builders.build import build_crops, check_start
 from jladkit.builders.objects import Annotation, Found, InputFile, Point, store_crops
 from jladkit.builders.options import CropOptions, Job, crop_options, job_options, pair_options
-from jladkit.builders.pairs import Agreement, poses_agree
+from jladkit.builders.pairs import Poses, keypoint_poses
 from jladkit.errors import JladkitError, UsageError
 
 ABOUT = About(
@@ -80,11 +80,11 @@ def build(root: Path, options: Options, job: Job) -> str:
     )  # fmt: skip
 
 
-def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Agreement | None:
+def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Poses | None:
     """The condition on a category's poses, or None where any two will do."""
     if options.pose_tolerance is None:
         return None
-    return poses_agree(
+    return keypoint_poses(
         fields["object/keypoints"],
         fields["object/visible"],
         fields["object/box"],

@@ -90,7 +90,8 @@ def open_picture(path: Path, raw: bytes, annotated_size: tuple[int, int] | None 
         raise JladkitError(
             f"{path} is not a whole picture ({error}). Copy or download it again."
         ) from error
-    upright = image.size[::-1] if orientation in (5, 6, 7, 8) else image.size
+    width, height = image.size
+    upright = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
     turned = orientation not in (0, 1)
     if annotated_size == image.size and annotated_size != upright:
         turned, upright = False, image.size

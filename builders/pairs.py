@@ -1,37 +1,93 @@
 """Which two objects may be paired: enough keypoints in common, and poses that agree.
 
-Every function works on one category and in blocks of rows, so memory stays small.
+Objects are sorted into cells as wide as the tolerances, so that two that agree lie in the same
+cell or in neighbouring ones. The pairs of such cells ("blocks") hold every eligible pair once, and
+others, which are thrown away. They are counted without being listed: few are looked through one by
+one, of many some are drawn. Time and memory go with the number of objects, not of pairs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
-BLOCK = 64
-MOST_OBJECTS = 5000  # of a category that are searched for pairs; of more, a seeded draw
+CHUNK = 1 << 18  # pairs that are looked at together
+MOST_LISTED = 1 << 24  # pairs in blocks up to which all are looked at: some seconds
+NO_REACH = 1e-3  # degrees; cells may not be infinitely small
 
-Agreement = Callable[[slice], np.ndarray]  # rows of a block -> (block, n) bool
+Difference = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def viewpoints_agree(viewpoint: np.ndarray, azimuth: float, elevation: float) -> Agreement:
-    """Agreement of azimuth (which wraps around at 360) and elevation, each within its tolerance.
+@dataclass(frozen=True)
+class Poses:
+    """How far the poses of objects differ, and where to look for those that agree.
+
+    `difference` takes rows of two objects (m,), (m,) and gives (m,) how far they are apart, inf
+    where they do not agree. Only pairs of objects within `reach` (D,) of each other on every one
+    of the `axes` (n, D) can agree; an axis with a finite `period` (D,) wraps around.
+    """
+
+    difference: Difference
+    most: float  # no larger difference agrees
+    axes: np.ndarray
+    reach: np.ndarray
+    period: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The objects of one category, and what makes two of them a pair.
+
+    Two objects of one picture are no pair, nor are two with too few keypoints visible in both, or
+    whose poses do not agree or differ by less than `least`.
+    """
+
+    images: np.ndarray  # (n,) number of each object's source picture
+    visible: np.ndarray  # (n, K) bool
+    min_common: int
+    poses: Poses | None = None
+    least: float = 0.0
+
+    def among(self, rows: np.ndarray) -> "Pool":
+        """The pool of some rows only, numbered from 0."""
+        poses = self.poses
+        if poses is not None:
+            whole = poses.difference
+            poses = replace(
+                poses,
+                axes=poses.axes[rows],
+                difference=lambda i, j: whole(rows[i], rows[j]),
+            )
+        return replace(self, images=self.images[rows], visible=self.visible[rows], poses=poses)
+
+
+def viewpoints(viewpoint: np.ndarray, azimuth: float, elevation: float, theta: float) -> Poses:
+    """Agreement of azimuth and theta (which wrap around at 360) and elevation.
+
+    The difference is the largest of the angles', in degrees; theta counts only if its tolerance is
+    below 180.
 
     Args:
         viewpoint: (n, 4) azimuth, elevation, theta, distance; NaN agrees with nothing.
-        azimuth, elevation: tolerances in degrees; a difference equal to one agrees.
+        azimuth, elevation, theta: tolerances in degrees; a difference equal to one agrees.
     """
+    used = [0, 1, 2] if theta < 180 else [0, 1]
+    angles, tolerance = viewpoint[:, used], np.array([azimuth, elevation, theta])[used]
+    period = np.array([360.0, np.inf, 360.0])[used]
 
-    def agree(block: slice) -> np.ndarray:
-        turn = np.abs(viewpoint[block, None, 0] - viewpoint[None, :, 0]) % 360
-        tilt = np.abs(viewpoint[block, None, 1] - viewpoint[None, :, 1])
-        return (np.minimum(turn, 360 - turn) <= azimuth) & (tilt <= elevation)
+    def difference(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        apart = np.abs(angles[i] - angles[j])
+        turned = apart % 360
+        apart = np.where(np.isfinite(period), np.minimum(turned, 360 - turned), apart)
+        return np.where((apart <= tolerance).all(axis=1), apart.max(axis=1), np.inf)
 
-    return agree
+    return Poses(difference, float(tolerance.max()), angles, tolerance, period)
 
 
-def poses_agree(
+def keypoint_poses(
     keypoints: np.ndarray, visible: np.ndarray, box: np.ndarray, tolerance: float
-) -> Agreement:
+) -> Poses:
     """Agreement of pose: every keypoint visible in both lies at about the same place in the box.
 
     Keypoints are measured in their own box, 0 to 1 across and 0 to 1 down; the farthest of the
@@ -46,43 +102,151 @@ def poses_agree(
     inside = (keypoints - box[:, None, :2]) / (box[:, None, 2:] - box[:, None, :2])
     inside = np.where(visible[..., None], inside, 0.0)
 
-    def agree(block: slice) -> np.ndarray:
-        apart = np.zeros((len(inside[block]), len(inside)))
-        for k in range(inside.shape[1]):
-            squared = ((inside[block, None, k] - inside[None, :, k]) ** 2).sum(axis=-1)
-            both = visible[block, None, k] & visible[None, :, k]
-            np.maximum(apart, np.where(both, squared, 0.0), out=apart)
-        return apart <= tolerance**2
+    def difference(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        squared = ((inside[i] - inside[j]) ** 2).sum(axis=-1)
+        apart = np.where(visible[i] & visible[j], squared, 0.0).max(axis=1, initial=0.0)
+        return np.where(apart <= tolerance**2, np.sqrt(apart), np.inf)
 
-    return agree
+    nowhere = np.zeros((len(inside), 0))
+    return Poses(difference, tolerance, nowhere, np.zeros(0), np.zeros(0))
 
 
-def candidate_pairs(
-    images: np.ndarray, visible: np.ndarray, min_common: int, agree: Agreement | None = None
-) -> np.ndarray:
-    """Every unordered pair of a category's objects that may be used.
+@dataclass(frozen=True)
+class Blocks:
+    """Pairs of cells, as spans of `rows`, the objects in order of their cells.
+
+    Block b holds the pairs of rows[first[b] : first[b] + ...] and rows[second[b] : second[b] +
+    width[b]]. `ends` counts the pairs up to and with each block.
+    """
+
+    rows: np.ndarray  # (n,)
+    first: np.ndarray  # (B,)
+    second: np.ndarray  # (B,)
+    width: np.ndarray  # (B,)
+    ends: np.ndarray  # (B,)
+
+    @property
+    def total(self) -> int:
+        """How many pairs lie in blocks, eligible or not."""
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+
+def blocks_of(pool: Pool) -> Blocks:
+    """The blocks in which every pair of objects that can agree lies once."""
+    axes = pool.poses.axes if pool.poses is not None else np.zeros((len(pool.images), 0))
+    there = np.nonzero(np.isfinite(axes).all(axis=1))[0]
+    places, counts, wraps = cell_places(axes[there], pool.poses)
+    weights = np.append(np.cumprod(counts[::-1])[::-1][1:], 1) if len(counts) else counts
+    codes = places @ weights if len(counts) else np.zeros(len(there), dtype=np.int64)
+    order = np.argsort(codes, kind="stable")
+    cells, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
+    at = places[order][starts]
+    first, second = [np.arange(len(cells))], [np.arange(len(cells))]
+    steps = [(-1, 0, 1) if count > 1 else (0,) for count in counts]
+    for step in product(*steps):
+        if any(step):
+            a, b = neighbours(at, cells, weights, np.array(step), counts, wraps)
+            first.append(a)
+            second.append(b)
+    a, b = np.concatenate(first), np.concatenate(second)
+    pairs = sizes[a].astype(np.int64) * sizes[b]
+    return Blocks(there[order], starts[a], starts[b], sizes[b], np.cumsum(pairs))
+
+
+def cell_places(axes: np.ndarray, poses: Poses | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n, D) the cell of each object on each axis, (D,) cells on it, (D,) whether it wraps."""
+    places, counts, wraps = [], [], []
+    for d in range(axes.shape[1]):
+        assert poses is not None
+        values, reach = axes[:, d], max(float(poses.reach[d]), NO_REACH) * (1 + 1e-9)
+        wrap = bool(np.isfinite(poses.period[d]))
+        low = 0.0 if wrap else float(values.min(initial=0.0))
+        span = float(poses.period[d]) if wrap else float(values.max(initial=0.0)) - low
+        values = (values - low) % span if wrap else values - low
+        count = max(1, int(span / reach))
+        if wrap and count < 3:  # its cells would be neighbours on both sides
+            count = 1
+        places.append(np.minimum((values * (count / span or 1)).astype(np.int64), count - 1)
+                      if span else np.zeros(len(values), dtype=np.int64))  # fmt: skip
+        counts.append(count)
+        wraps.append(wrap)
+    return (
+        np.array(places, dtype=np.int64).reshape(len(counts), len(axes)).T,
+        np.array(counts, dtype=np.int64),
+        np.array(wraps, dtype=bool),
+    )
+
+
+def neighbours(
+    at: np.ndarray,
+    cells: np.ndarray,
+    weights: np.ndarray,
+    step: np.ndarray,
+    counts: np.ndarray,
+    wraps: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of cells and of their neighbours one `step` away, each two cells once."""
+    moved = at + step
+    moved = np.where(wraps, moved % counts, moved)
+    inside = ((moved >= 0) & (moved < counts)).all(axis=1)
+    code = moved @ weights
+    found = np.minimum(np.searchsorted(cells, code), len(cells) - 1)
+    own = np.arange(len(cells))
+    good = inside & (cells[found] == code) & (own < found)
+    return own[good], found[good]
+
+
+def eligible_pairs(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair that may be used: (M, 2) rows, first < second, in order; and (M,) differences."""
+    blocks = blocks_of(pool)
+    found = [pairs_at(pool, blocks, np.arange(start, min(start + CHUNK, blocks.total)))
+             for start in range(0, blocks.total, CHUNK)]  # fmt: skip
+    if not found:
+        return np.zeros((0, 2), dtype=np.int64), np.zeros(0)
+    pairs, apart = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    return pairs[order], apart[order]
+
+
+def random_pairs(
+    pool: Pool, rng: np.random.Generator, tries: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Eligible pairs drawn at random, each as likely as any other, as often as it comes.
 
     Args:
-        images: (n,) number of the source picture; two objects of one picture are no pair.
-        visible: (n, K) bool.
-        min_common: fewest keypoints visible in both.
-        agree: further condition, or none.
+        pool: what to draw from.
+        rng: decides.
+        tries: how many pairs, eligible or not, to look at before giving up.
 
-    Returns:
-        (M, 2) int, first < second, in order.
+    Yields:
+        (m, 2) rows, first < second, and their (m,) differences.
     """
-    n = len(images)
-    shown = visible.astype(np.float32)
-    order = np.arange(n)
-    found = [np.zeros((0, 2), dtype=np.int64)]
-    for start in range(0, n, BLOCK):
-        block = slice(start, min(start + BLOCK, n))
-        good = (shown[block] @ shown.T >= min_common) & (images[block, None] != images[None])
-        good &= order[block, None] < order[None]
-        if agree is not None:
-            good &= agree(block)
-        found.append(np.argwhere(good) + np.array([start, 0]))
-    return np.concatenate(found)
+    blocks = blocks_of(pool)
+    for _ in range(0, tries if blocks.total else 0, CHUNK):
+        yield pairs_at(pool, blocks, rng.integers(0, blocks.total, CHUNK))
+
+
+def pairs_at(pool: Pool, blocks: Blocks, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the numbered pairs in blocks that are eligible, and their differences.
+
+    A block of a cell with itself numbers each pair twice and each object with itself; the one
+    with its first place below its second counts.
+    """
+    block = np.searchsorted(blocks.ends, numbers, side="right")
+    within = numbers - np.append(0, blocks.ends)[block]
+    a = blocks.first[block] + within // blocks.width[block]
+    b = blocks.second[block] + within % blocks.width[block]
+    a, b = a[a < b], b[a < b]
+    i, j = np.minimum(blocks.rows[a], blocks.rows[b]), np.maximum(blocks.rows[a], blocks.rows[b])
+    good = pool.images[i] != pool.images[j]
+    if pool.min_common > 0:
+        good &= (pool.visible[i] & pool.visible[j]).sum(axis=1) >= pool.min_common
+    i, j = i[good], j[good]
+    if pool.poses is None:
+        return np.stack([i, j], axis=1), np.zeros(len(i))
+    apart = pool.poses.difference(i, j)
+    good = np.isfinite(apart) & (apart >= pool.least)
+    return np.stack([i[good], j[good]], axis=1), apart[good]
 
 
 def common_keypoints(visible: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:

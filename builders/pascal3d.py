@@ -33,7 +33,7 @@ from jladkit.builders.options import (
     pair_options,
     stacked,
 )
-from jladkit.builders.pairs import Agreement, viewpoints_agree
+from jladkit.builders.pairs import Poses, viewpoints
 from jladkit.errors import JladkitError, UsageError
 
 RELEASE = "PASCAL3D+_release1.1"
@@ -63,6 +63,7 @@ class Options(CropOptions):
     visibility: str = "status1"
     azimuth_tolerance: float = 20.0
     elevation_tolerance: float = 10.0
+    theta_tolerance: float = 180.0
 
 
 def build(root: Path, options: Options, job: Job) -> str:
@@ -87,10 +88,13 @@ def build(root: Path, options: Options, job: Job) -> str:
     )
 
 
-def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Agreement:
+def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Poses:
     """The condition on a category's viewpoints."""
-    return viewpoints_agree(
-        fields["object/viewpoint"], options.azimuth_tolerance, options.elevation_tolerance
+    return viewpoints(
+        fields["object/viewpoint"],
+        options.azimuth_tolerance,
+        options.elevation_tolerance,
+        options.theta_tolerance,
     )
 
 
@@ -299,8 +303,9 @@ def text(struct: Any, name: str) -> str:
 tolerance_options = stacked([
     click.option(f"--{angle}-tolerance", type=click.FloatRange(0, 180), show_default=True,
                  default=default(Options, f"{angle}_tolerance"),
-                 help=f"Degrees by which the {angle}s of a pair may differ.")
-    for angle in ("azimuth", "elevation")
+                 help=f"Degrees by which the {name} of a pair may differ.")
+    for angle, name in (("azimuth", "azimuths"), ("elevation", "elevations"),
+                        ("theta", "in-plane rotations"))
 ])  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def write_shard(path: Path, found: Found) -> None:
         "missing": found.missing,
         "files": found.files,
     }
-    write_text(path, json.dumps(record))
+    write_text(path, json.dumps(record, default=np.generic.item))
 
 
 def as_record(stored: Stored) -> dict[str, Any]:

@@ -87,29 +87,18 @@ def within(split: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.where(first == second, first, 3)
 
 
-def draw_pairs(
-    pair_split: np.ndarray,
+def random_images(
+    images: np.ndarray,
     shares: Sequence[float] | np.ndarray,
-    wanted: int,
     rng: np.random.Generator,
+    fixed: Mapping[int, int],
 ) -> np.ndarray:
-    """Rows of the candidate pairs to use, drawn so that the splits keep their shares.
-
-    Args:
-        pair_split: (M,) split of each candidate, 3 for none.
-        shares: of train, val and test.
-        wanted: how many to draw if there are as many.
-
-    Returns:
-        (P,) rows, in order of split and then of the candidates.
-    """
-    available = np.bincount(pair_split, minlength=4)[:3]
-    counts = counts_for(fitting_total(available, shares, wanted), shares)
-    drawn = [
-        np.sort(rng.permutation(np.nonzero(pair_split == split)[0])[: counts[split]])
-        for split in range(3)
-    ]
-    return np.concatenate(drawn)
+    """(n,) split of each object: its picture's, which is `fixed` or drawn in the given shares."""
+    unique, which = np.unique(images, return_inverse=True)
+    code = np.array([fixed.get(int(image), -1) for image in unique], dtype=int)
+    free = code < 0
+    code[free] = random_split(int(free.sum()), shares, rng)
+    return code[which]
 
 
 def leakage(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
@@ -129,10 +118,10 @@ def leakage(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     shared = {}
     for a, b in ((0, 1), (0, 2), (1, 2)):
         if len(rows[a]) and len(rows[b]):
-            keys = [np.unique(part[:, 0] * len(image) + part[:, 1]) for part in (rows[a], rows[b])]
+            keys_a, keys_b = (part[:, 0] * len(image) + part[:, 1] for part in (rows[a], rows[b]))
             shared[f"{SPLITS[a]}-{SPLITS[b]}"] = {
                 "images": len(np.intersect1d(rows[a], rows[b])),
-                "pairs": len(np.intersect1d(*keys)),
+                "pairs": len(np.intersect1d(keys_a, keys_b)),
                 "pairs_with_seen_image": float(np.isin(rows[b], rows[a]).any(axis=1).mean()),
             }
     return shared
