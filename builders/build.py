@@ -44,6 +44,7 @@ Unit = TypeVar("Unit")
 Names = Mapping[str, Sequence[str]]
 FEW_UNITS = 64  # below this, starting workers costs more than it saves
 FEWEST_SHARDS = 64  # of a large build, so that one that is stopped loses little
+PATIENCE = "10s"  # with a Dask scheduler that does not answer
 MOST_UNITS = 512  # of a shard, whose pictures are in memory at once
 
 
@@ -154,7 +155,7 @@ def backend(job: Job) -> Iterator[None]:
             "--scheduler needs Dask, which is not installed. Run: pip install 'jladkit[dask]'"
         ) from error
     try:
-        client = Client(job.scheduler, timeout="10s", set_as_default=False)
+        client = Client(job.scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise JladkitError(
             f"No Dask scheduler answers at {job.scheduler} ({error}). Start one with "

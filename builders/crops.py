@@ -43,7 +43,7 @@ class Opened(NamedTuple):
     size: tuple[int, int]
 
     def decode(self, shrink: int = 1) -> Image.Image:
-        """The upright RGB picture; a JPEG is decoded `shrink` (1, 2, 4, 8) times smaller.
+        """The upright RGB picture, decoded `shrink` times smaller, which must be of `shrink_for`.
 
         Raises:
             JladkitError: it is truncated or broken.
@@ -53,13 +53,26 @@ class Opened(NamedTuple):
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 if shrink > 1:
                     width, height = self.image.size
-                    self.image.draft("RGB", (math.ceil(width / shrink), math.ceil(height / shrink)))
+                    self.image.draft("RGB", (width // shrink, height // shrink))
                 upright = ImageOps.exif_transpose(self.image) if self.turned else self.image
                 return as_rgb(upright)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise JladkitError(
                 f"{self.path} is not a whole picture ({error}). Copy or download it again."
             ) from error
+
+    def shrink_for(self, windows: Iterable[tuple[Window, tuple[int, int]]]) -> int:
+        """How many times smaller (1, 2, 4, 8) it may be decoded without enlarging any window.
+
+        Only a JPEG's decoder shrinks as it decodes, which saves most of its time.
+
+        Args:
+            windows: each with the size that it will be stored with.
+        """
+        if self.image.format != "JPEG":
+            return 1
+        room = min(min(w.width / size[0], w.height / size[1]) for w, size in windows)
+        return next((shrink for shrink in SHRINKS if shrink <= room), 1)
 
 
 def open_picture(path: Path, raw: bytes, annotated_size: tuple[int, int] | None = None) -> Opened:
@@ -148,14 +161,6 @@ def stored_size(window: Window, size: int, shape: str) -> tuple[int, int]:
         return side, side
     scale = side / longer
     return max(1, round(window.width * scale)), max(1, round(window.height * scale))
-
-
-def shrink_for(windows: Iterable[tuple[Window, tuple[int, int]]]) -> int:
-    """How many times smaller a JPEG may be decoded so that no window has to be enlarged again."""
-    room = min(
-        min(window.width / size[0], window.height / size[1]) for window, size in windows
-    )  # fmt: skip
-    return next((shrink for shrink in SHRINKS if shrink <= room), 1)
 
 
 def cut(

@@ -56,12 +56,12 @@ def take(
         code = np.zeros(len(pairs), dtype=int) if edges is None else np.searchsorted(edges, apart)
         for start in range(0, len(pairs), BATCH):
             part = slice(start, start + BATCH)
-            full = room[code[part]] == 0
-            if full.any() and sum(len(p) for p, _ in spare) < BATCH * bins + wanted * bins:
-                spare.append((pairs[part][full], code[part][full]))
             add(pairs[part], code[part], room)
             if len(taken) == wanted:
                 return as_rows(taken)
+            full = room[code[part]] == 0
+            if full.any() and sum(len(p) for p, _ in spare) < (BATCH + wanted) * bins:
+                spare.append((pairs[part][full], code[part][full]))
     while spare and len(taken) < wanted:
         before = len(taken)
         room = np.full(bins, -(-(wanted - before) // bins))

@@ -184,7 +184,7 @@ def store_crops(
     sizes = [crops.stored_size(window, style.size, style.shape) for window in windows]
     if not wanted:
         return
-    shrink = crops.shrink_for(zip(windows, sizes, strict=True))
+    shrink = opened.shrink_for(zip(windows, sizes, strict=True))
     image = decode_or_refuse(found, opened, shrink, raw)
     if image is None:
         return

@@ -2,6 +2,7 @@
 
     ROOT/Annotations/<category>_<part>/<id>.mat    a struct `record`, MATLAB v7 or older
     ROOT/Images/<category>_<part>/<id>.jpg|.JPEG
+    ROOT/Image_sets/<category>_imagenet_{train,val}.txt      on request
 
 Parts are pascal and imagenet. Coordinates on disk are 1-based; a box names its first and last
 pixel. JLAD's objects come from here. By default an object stays if its class is its folder's, its
@@ -10,8 +11,8 @@ nor difficult, its box is large enough and three of its anchors are visible.
 """
 
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -48,6 +49,9 @@ Annotations/<category>_imagenet/*.mat     and _pascal
 Images/<category>_imagenet/*.JPEG         and _pascal/*.jpg
 """,
 )
+SETS = "Image_sets"
+VOC_SETS = "PASCAL/VOCdevkit/VOC2012/ImageSets/Main"
+EVERY: Mapping[str, int] = {}  # records: none has a split of its own
 PARTS = ("imagenet", "pascal")
 KEEP = ("truncated", "occluded", "difficult", "coarse", "zero-viewpoint")
 ENDINGS = ("", ".JPEG", ".jpg", ".jpeg", ".JPG", ".png")
@@ -81,8 +85,11 @@ def build(root: Path, options: Options, job: Job) -> str:
     check_start(root, job)
     if not (root / "Annotations").is_dir() and (root / RELEASE).is_dir():
         root = root / RELEASE
-    records = list_records(root, options)
-    read = partial(read_record, root=root, options=options, strict=job.strict)
+    records, sets = list_records(root, options), {}
+    if options.split_by == "official":
+        sets = image_sets(root, sorted({PurePosixPath(name).parent.name for name in records}))
+        records = [name for name in records if name in sets]
+    read = partial(read_record, root=root, options=options, strict=job.strict, sets=sets)
     return build_crops(
         "pascal3d", records, read, partial(agreement, options), options, job, about=ABOUT
     )
@@ -134,7 +141,42 @@ def list_records(root: Path, options: Options) -> list[str]:
     return records
 
 
-def read_record(name: str, *, root: Path, options: Options, strict: bool) -> Found:
+def image_sets(root: Path, folders: Sequence[str]) -> dict[str, int]:
+    """The split of each record that an official image set names; others are not in it.
+
+    Records of a val set are for testing (2). Those of a train set are for training and validation
+    (-1), among which the build divides them.
+
+    Args:
+        root: the release's folder.
+        folders: <category>_<part> of the records.
+
+    Raises:
+        JladkitError: an image set is missing, or cannot be read.
+    """
+    sets: dict[str, int] = {}
+    for folder in folders:
+        category, _, part = folder.rpartition("_")
+        below, stem = (VOC_SETS, category) if part == "pascal" else (SETS, folder)
+        for name, split in (("train", -1), ("val", 2)):
+            path = root / below / f"{stem}_{name}.txt"
+            try:
+                lines = path.read_text(encoding="utf-8").split("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise JladkitError(
+                    f"{path} cannot be read ({error}). --split-by official needs the release's "
+                    f"image sets: {SETS}/ and, for the pascal part, {VOC_SETS}/."
+                ) from error
+            words = [line.split() for line in lines if line.strip()]
+            # VOC's sets list every picture and mark those without the category with -1.
+            named = [word[0] for word in words if word[1:] != ["-1"]]
+            sets |= {f"{folder}/{one}.mat": split for one in named}
+    return sets
+
+
+def read_record(
+    name: str, *, root: Path, options: Options, strict: bool, sets: Mapping[str, int] = EVERY
+) -> Found:
     """Read one record and crop the objects that the options want.
 
     Args:
@@ -142,6 +184,7 @@ def read_record(name: str, *, root: Path, options: Options, strict: bool) -> Fou
         root: the release's folder.
         options: what to keep.
         strict: raise at what is broken.
+        sets: the split of each record, where it is given.
     """
     found = Found(strict=strict)
     path = root / "Annotations" / name
@@ -151,7 +194,8 @@ def read_record(name: str, *, root: Path, options: Options, strict: bool) -> Fou
         return found
     folder = PurePosixPath(name).parent.name
     picture = find_picture(root / "Images" / folder, record, path.stem)
-    annotations = list(wanted_objects(record, folder, picture.name, path, options, found))
+    wanted = wanted_objects(record, folder, picture.name, path, options, found)
+    annotations = [replace(one, split=sets.get(name, -1)) for one in wanted]
     if annotations:
         store_crops(found, picture, annotations, options.style, record_size(record))
     return found
@@ -312,7 +356,9 @@ tolerance_options = stacked([
 @click.command("pascal3d", short_help="PASCAL3D+ or data in its layout.")
 @job_options("pascal3d")
 @crop_options(Options)
-@pair_options(Options)
+@pair_options(
+    Options, official="the release's val image sets are test, its train sets train and val."
+)
 @click.option("--part", multiple=True, type=click.Choice(PARTS), default=PARTS, show_default=True,
               help="Which parts to read; repeat for more.")  # fmt: skip
 @click.option("--keep", multiple=True, type=click.Choice(KEEP),

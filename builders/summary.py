@@ -29,10 +29,11 @@ def summary(arrays: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> list
     if source["left_out"]:
         lines.append("left out:")
         lines += [f"{count:>8}  {reason}" for reason, count in source["left_out"].items()]
-    for splits, shared in source["leakage"].items():
+    for two, shared in source["leakage"].items():
+        first, second = two.split("-")
         lines.append(
-            f"{splits:<11} share {shared['images']} pictures and {shared['pairs']} pairs; "
-            f"{shared['pairs_with_seen_image']:.1%} of the latter's pairs show a shared picture"
+            f"{two + ':':<11} {shared['images']} pictures and {shared['pairs']} pairs are in both; "
+            f"{shared['pairs_with_seen_image']:.1%} of {second}'s pairs show a picture of {first}'s"
         )
     return lines
 

@@ -198,9 +198,16 @@ def check_field(
     filename: str, name: str, found: h5py.Dataset, field: Field, sizes: dict[str, int]
 ) -> None:
     """Hold one data set against its `field`; `sizes` collects what each letter stands for."""
-    if found.external or not all(map(is_shard, virtual_files(found))):
+    virtual = virtual_files(found)
+    if found.external or not all(map(is_shard, virtual)):
         # HDF5 may keep a data set's bytes in any other file of the machine.
         raise JladkitError(f"{filename}: {name} points outside the file, which is not allowed.")
+    lost = sorted(part for part in virtual if not (Path(filename).parent / part).is_file())
+    if lost:  # HDF5 would read zeros
+        raise JladkitError(
+            f"{filename} takes {name} from {len(set(lost))} files beside it that are missing, such "
+            f"as {lost[0]}. Move the folder {lost[0].partition('/')[0]} along with it."
+        )
     kind = "i" if found.dtype.kind in "iu" else found.dtype.kind
     fits = len(found.shape) == len(field.shape) and all(
         size == (sizes.setdefault(want, size) if isinstance(want, str) else want)

@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from jladkit.builders import build, pascal3d
-from jladkit.builders.build import Job
+from jladkit.builders import build, pairs, pascal3d
+from jladkit.builders.options import Job, recipe_options
 from jladkit.errors import JladkitError, UsageError
-from jladkit.formats.dataset import content_digest
+from jladkit.formats.dataset import content_digest, open_dataset
 from tests.builders.layouts import (
     build_pascal3d,
     pascal3d_root,
@@ -51,14 +51,20 @@ def test_no_picture_is_in_two_splits_and_pairs_are_70_20_10(root, tmp_path):
     np.testing.assert_array_equal(data.pair_split, split[data.pair_target])
     shares = np.bincount(data.pair_split) / len(data.pair_split)
     np.testing.assert_allclose(shares, [0.7, 0.2, 0.1], atol=0.01)
-    assert data.source["leakage"] == 0
+    assert set(data.source["leakage"]) == {"train-val", "train-test", "val-test"}
+    assert all(not any(shared.values()) for shared in data.source["leakage"].values())
     assert np.bincount(data.pair_split[data.pair_category == 1]).tolist() == [70, 20, 10]
 
 
 def test_a_split_by_pair_says_how_much_it_leaks(root, tmp_path, capsys):
     data = build_pascal3d(root, tmp_path / "a.h5", split_by="pair", pairs=200)
-    assert data.source["leakage"] > 0.5
-    assert "test pairs with a picture that train pairs have too" in capsys.readouterr().err
+    shared = data.source["leakage"]["train-test"]
+    assert shared["pairs_with_seen_image"] > 0.5
+    assert shared["pairs"] == 0
+    assert (
+        f"train-test: {shared['images']} pictures and 0 pairs are in both"
+        in capsys.readouterr().err
+    )
     assert np.bincount(data.object_split).min() > 0
 
 
@@ -95,9 +101,9 @@ def test_the_recipe_holds_every_option_and_no_path(root, tmp_path):
     assert data.recipe["builder"] == "pascal3d"
     assert options["margin"] == 0.2
     assert options.keys() == {f for f in pascal3d.Options.__dataclass_fields__}
-    assert build.recipe_options(tmp_path / "a.h5", "pascal3d") == options
+    assert recipe_options(tmp_path / "a.h5", "pascal3d") == options
     with pytest.raises(UsageError, match="was built with 'pascal3d'"):
-        build.recipe_options(tmp_path / "a.h5", "coco")
+        recipe_options(tmp_path / "a.h5", "coco")
 
 
 def test_the_stored_digest_is_that_of_the_contents(root, tmp_path):
@@ -176,4 +182,174 @@ def test_a_recipe_that_was_tampered_with_is_refused(root, tmp_path):
         with h5py.File(tmp_path / "a.h5", "r+") as file:
             file.attrs["recipe"] = f'{{"builder": "pascal3d", "options": {options}}}'
         with pytest.raises(JladkitError, match=r"a\.h5 holds no recipe"):
-            build.recipe_options(tmp_path / "a.h5", "pascal3d")
+            recipe_options(tmp_path / "a.h5", "pascal3d")
+
+
+@pytest.mark.parametrize("split_by", ["image", "pair"])
+def test_many_objects_are_sampled_like_few(root, tmp_path, monkeypatch, split_by):
+    monkeypatch.setattr(pairs, "MOST_LISTED", 0)
+    data = build_pascal3d(root, tmp_path / "a.h5", pairs=100, split_by=split_by, max_uses=40)
+    cars = data.pair_category == 1
+    assert np.bincount(data.pair_split[cars]).tolist() == [70, 20, 10]
+    both = np.sort(np.stack([data.pair_source, data.pair_target]), axis=0).T
+    assert len(np.unique(both, axis=0)) == len(both)
+    assert np.bincount(both.ravel()).max() <= 40
+    if split_by == "image":
+        np.testing.assert_array_equal(data.pair_split, data.object_split[data.pair_target])
+
+
+def test_no_object_is_in_more_pairs_than_the_cap(root, tmp_path):
+    data = build_pascal3d(root, tmp_path / "a.h5", max_uses=3)
+    counts = np.bincount(np.concatenate([data.pair_source, data.pair_target]))
+    assert counts.max() == 3
+    shares = np.bincount(data.pair_split[data.pair_category == 1]) / (data.pair_category == 1).sum()
+    np.testing.assert_allclose(shares, [0.7, 0.2, 0.1], atol=0.02)
+
+
+def azimuth_differences(data) -> np.ndarray:
+    turn = np.abs(np.diff(data.object_viewpoint[[data.pair_source, data.pair_target], 0], axis=0))
+    return np.minimum(turn, 360 - turn)[0]
+
+
+def test_balanced_pairs_differ_little_and_much_as_often(tmp_path):
+    random = np.random.default_rng(0)
+    for i, azimuth in enumerate(random.normal(0, 10, 150)):  # most lie close together
+        view = viewpoint(azimuth=float(azimuth), elevation=0.0)
+        write_record(tmp_path / "in", f"car_imagenet/n{i:03}", thing(viewpoint=view))
+    spread = {}
+    for draw in ("uniform", "balanced"):
+        data = build_pascal3d(tmp_path / "in", tmp_path / f"{draw}.h5", pairs=200, draw=draw,
+                              split=(1, 0, 0))  # fmt: skip
+        spread[draw] = np.histogram(azimuth_differences(data), 10, (0, 20))[0]
+    assert spread["balanced"].tolist() == [20] * 10
+    assert spread["uniform"].max() > 2 * spread["uniform"].min()
+
+
+def test_pairs_may_have_to_differ(root, tmp_path):
+    data = build_pascal3d(root, tmp_path / "a.h5", min_difference=2.0)
+    assert azimuth_differences(data).min() == 2
+
+
+def test_missing_pictures_stop_the_build_unless_allowed(tmp_path):
+    root = pascal3d_root(tmp_path / "in", 12)
+    for i in range(5):
+        (root / f"Images/car_imagenet/n{i:03}.JPEG").unlink()
+    message = r"(?s)5 of the files .* missing:.*n000\.JPEG.*and 2 more.*had from.*--allow-missing"
+    with pytest.raises(JladkitError, match=message):
+        build_pascal3d(root, tmp_path / "a.h5")
+    job = Job(out=tmp_path / "a.h5", allow_missing=True)
+    pascal3d.build(root, pascal3d.Options(), job)
+    data = open_dataset(tmp_path / "a.h5")
+    assert data.source["left_out"] == {"file missing": 5}
+    assert len(data.object_category) == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.card.md", "a.croissant.json", "a.h5", "in",
+    ]  # fmt: skip
+
+
+def test_a_build_that_was_stopped_goes_on_where_it_was(root, tmp_path, monkeypatch):
+    read, calls = pascal3d.read_record, []
+
+    def counted(name, **more):
+        calls.append(name)
+        if len(calls) == 50:
+            raise KeyboardInterrupt
+        return read(name, **more)
+
+    monkeypatch.setattr(pascal3d, "read_record", counted)
+    with pytest.raises(KeyboardInterrupt):
+        build_pascal3d(root, tmp_path / "a.h5")
+    assert (tmp_path / ".a.h5.parts").is_dir()
+    # A picture that changed meanwhile is read again.
+    changed = root / "Images/car_imagenet/n003.JPEG"
+    before = changed.read_bytes()
+    changed.write_bytes(before + b"\0")
+    try:
+        build_pascal3d(root, tmp_path / "a.h5")
+        assert len(calls) == 50 + 90 - 49 + 1
+        build_pascal3d(root, tmp_path / "b.h5")
+    finally:
+        changed.write_bytes(before)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    assert not (tmp_path / ".a.h5.parts").exists()
+
+
+def test_other_options_start_anew(root, tmp_path, monkeypatch):
+    read, calls = pascal3d.read_record, []
+
+    def counted(name, **more):
+        calls.append(name)
+        if len(calls) == 50:
+            raise KeyboardInterrupt
+        return read(name, **more)
+
+    monkeypatch.setattr(pascal3d, "read_record", counted)
+    with pytest.raises(KeyboardInterrupt):
+        build_pascal3d(root, tmp_path / "a.h5")
+    build_pascal3d(root, tmp_path / "a.h5", margin=0.3)
+    assert len(calls) == 50 + 90
+
+
+def test_a_virtual_data_set_shows_the_same_contents(root, tmp_path):
+    plain = build_pascal3d(root, tmp_path / "plain.h5")
+    job = Job(out=tmp_path / "virtual.h5", virtual=True)
+    assert pascal3d.build(root, pascal3d.Options(), job) == plain.digest
+    data = open_dataset(job.out)
+    assert content_digest(job.out) == plain.digest
+    assert data.encoded(5) == plain.encoded(5)
+    assert job.out.stat().st_size < plain.path.stat().st_size
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (tmp_path / "virtual.shards").rename(moved / "virtual.shards")
+    with pytest.raises(JladkitError, match=r"missing.*Move the folder virtual\.shards"):
+        open_dataset(job.out)
+    job.out.rename(moved / "virtual.h5")
+    assert content_digest(moved / "virtual.h5") == plain.digest
+
+
+def test_a_virtual_data_set_that_points_elsewhere_is_refused(root, tmp_path):
+    job = Job(out=tmp_path / "a.h5", virtual=True)
+    pascal3d.build(root, pascal3d.Options(), job)
+    layout = h5py.VirtualLayout((9,), np.uint8)
+    layout[:] = h5py.VirtualSource("../secret.h5", "x", (9,))
+    with h5py.File(job.out, "r+") as file:
+        del file["object/image_bytes"]
+        file.create_virtual_dataset("object/image_bytes", layout)
+    with pytest.raises(JladkitError, match="points outside the file"):
+        open_dataset(job.out)
+
+
+def test_a_rebuild_from_a_recipe_says_which_inputs_differ(tmp_path, capsys):
+    root = pascal3d_root(tmp_path / "in", 12)
+    build_pascal3d(root, tmp_path / "a.h5")
+    job = Job(out=tmp_path / "b.h5", recipe_from=tmp_path / "a.h5")
+    pascal3d.build(root, pascal3d.Options(), job)
+    assert "The 24 input files are those that" in capsys.readouterr().err
+    (root / "Annotations/car_imagenet/n000.mat").unlink()
+    changed = root / "Images/car_imagenet/n005.JPEG"
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    write_record(root, "car_imagenet/x000", thing())
+    pascal3d.build(root, pascal3d.Options(), Job(out=tmp_path / "c.h5", recipe_from=job.out))
+    said = capsys.readouterr().err
+    assert "1  changed: Images/car_imagenet/n005.JPEG" in said
+    assert "2  new: Annotations/car_imagenet/x000.mat, Images/car_imagenet/x000.JPEG" in said
+    assert "2  gone: Annotations/car_imagenet/n000.mat, Images/car_imagenet/n000.JPEG" in said
+
+
+def test_dask_workers_build_the_same_file(root, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs the extra [dask]")
+    here = build_pascal3d(root, tmp_path / "a.h5")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        job = Job(out=tmp_path / "b.h5", scheduler=cluster.scheduler_address)
+        pascal3d.build(root, pascal3d.Options(), job)
+    assert (tmp_path / "b.h5").read_bytes() == here.path.read_bytes()
+
+
+def test_a_scheduler_that_does_not_answer_is_said(root, tmp_path, monkeypatch):
+    pytest.importorskip("distributed", reason="needs the extra [dask]")
+    monkeypatch.setattr(build, "PATIENCE", "1s")
+    job = Job(out=tmp_path / "b.h5", scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(JladkitError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        pascal3d.build(root, pascal3d.Options(), job)

@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from jladkit.builders import coco
+from jladkit.builders.options import Job
 from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.dataset import open_dataset
 from tests.builders.layouts import HTML, build_coco, coco_content, coco_root
 
 
@@ -74,9 +77,11 @@ def test_pictures_that_are_web_pages_or_absent_are_counted(tmp_path):
     root = coco_root(tmp_path / "in")
     (root / "images/00.jpg").write_bytes(HTML)
     (root / "images/01.jpg").unlink()
-    data = build_coco(root, tmp_path / "a.h5")
-    expected = {"picture is a web page": 1, ".jpg file missing or unreadable": 1}
-    assert data.source["left_out"] == expected
+    with pytest.raises(JladkitError, match=r"1 of the files .*\n.*01\.jpg"):
+        build_coco(root, tmp_path / "a.h5")
+    coco.build(root, coco.Options(), Job(out=tmp_path / "a.h5", allow_missing=True))
+    expected = {"picture is a web page": 1, "file missing": 1}
+    assert open_dataset(tmp_path / "a.h5").source["left_out"] == expected
 
 
 def test_a_file_name_must_not_lead_out_of_the_folder(tmp_path):

@@ -1,6 +1,5 @@
 """What is read from names, and pictures that objects share."""
 
-import numpy as np
 import pytest
 
 from jladkit.builders import objects
@@ -34,9 +33,3 @@ def test_short_categories_are_filled_up():
     arrays = objects.category_arrays({"a": ["x", "y"], "b": ["z"]})
     assert arrays["category/keypoint_names"].tolist() == [["x", "y"], ["z", ""]]
     assert arrays["category/flip"].tolist() == [[0, 1], [0, -1]]
-
-
-def test_equal_pictures_are_kept_once():
-    flat, span = objects.shared_bytes([b"abc", b"de", b"abc"])
-    assert flat.tobytes() == b"abcde"
-    np.testing.assert_array_equal(span, [[0, 3], [3, 5], [0, 3]])

@@ -1,66 +1,130 @@
 """Pairs agree in pose, share keypoints and never a picture."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jladkit.builders import pairs
+from jladkit.builders.pairs import Pool
+
+ONE, TWO = np.array([0]), np.array([1])
 
 
-def views(*azimuth_elevation: tuple[float, float]) -> np.ndarray:
-    return np.array([(a, e, 0, 1) for a, e in azimuth_elevation], dtype=float)
+def views(*angles: tuple[float, ...]) -> np.ndarray:
+    return np.array([(*a, *(0, 1)[len(a) - 2 :])[:4] for a in angles], dtype=float)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "agrees"),
+    ("first", "second", "apart"),
     [
-        ((350, 0), (10, 0), True),
-        ((350, 0), (11, 0), False),
-        ((-10, 0), (10, 0), True),
-        ((0, 0), (720, 0), True),
-        ((0, -5), (0, 5), True),
-        ((0, -5), (0, 6), False),
-        ((0, 0), (np.nan, 0), False),
+        ((350, 0), (10, 0), 20),
+        ((350, 0), (11, 0), None),
+        ((-10, 0), (10, 0), 20),
+        ((0, 0), (720, 0), 0),
+        ((0, -5), (0, 5), 10),
+        ((0, -5), (0, 6), None),
+        ((3, -5), (0, 4), 9),
+        ((0, 0), (np.nan, 0), None),
     ],
 )
-def test_azimuth_wraps_around_and_elevation_does_not(first, second, agrees):
-    agree = pairs.viewpoints_agree(views(first, second), azimuth=20, elevation=10)
-    assert agree(slice(0, 2))[0, 1] == agrees
+def test_azimuth_wraps_around_and_elevation_does_not(first, second, apart):
+    poses = pairs.viewpoints(views(first, second), azimuth=20, elevation=10, theta=180)
+    assert poses.difference(ONE, TWO)[0] == (np.inf if apart is None else apart)
+
+
+@pytest.mark.parametrize(("theta", "apart"), [(180, 0), (15, 12), (11, np.inf)])
+def test_the_turn_in_the_plane_counts_when_it_is_limited(theta, apart):
+    view = np.array([[0, 0, 354, 1], [0, 0, 6, 1]], dtype=float)
+    poses = pairs.viewpoints(view, azimuth=20, elevation=10, theta=theta)
+    assert poses.difference(ONE, TWO)[0] == apart
 
 
 def test_the_farthest_common_keypoint_decides_about_poses():
     box = np.array([[0, 0, 10, 20], [0, 0, 100, 100], [0, 0, 10, 20]], dtype=float)
     points = np.array([[[5, 10], [0, 0]], [[50, 50], [40, 0]], [[5, 10], [0, 0]]], dtype=float)
     visible = np.array([[True, True], [True, True], [True, False]])
-    close = pairs.poses_agree(points, visible, box, 0.4)(slice(0, 3))
-    strict = pairs.poses_agree(points, visible, box, 0.39)(slice(0, 3))
-    assert close[0, 1]
-    assert not strict[0, 1]
-    assert strict[1, 2]  # the second keypoint is not common
+    close = pairs.keypoint_poses(points, visible, box, 0.4).difference
+    strict = pairs.keypoint_poses(points, visible, box, 0.39).difference
+    assert close(ONE, TWO)[0] == pytest.approx(0.4)
+    assert np.isinf(strict(ONE, TWO)[0])
+    assert strict(TWO, np.array([2]))[0] == 0  # the second keypoint is not common
 
 
-def test_candidates_are_those_of_two_plain_loops():
-    random = np.random.default_rng(1)
-    n = 150  # more than two blocks
-    images, visible = random.integers(0, 90, n), random.random((n, 6)) < 0.5
-    view = np.column_stack(
-        [random.uniform(0, 360, n), random.uniform(-20, 20, n), *np.ones((2, n))]
-    )
-    found = pairs.candidate_pairs(images, visible, 2, pairs.viewpoints_agree(view, 40, 15))
-    wanted = []
+def random_pool(seed: int, n: int, tolerance: tuple[float, float, float], least: float) -> Pool:
+    random = np.random.default_rng(seed)
+    view = np.column_stack([
+        random.uniform(0, 360, n).round(), random.uniform(-20, 20, n).round(),
+        random.uniform(-30, 30, n).round(), np.ones(n),
+    ])  # fmt: skip
+    view[random.random(n) < 0.05] = np.nan
+    visible = random.random((n, 6)) < 0.5
+    return Pool(random.integers(0, n, n), visible, 2, pairs.viewpoints(view, *tolerance), least)
+
+
+def plainly(pool: Pool) -> list[tuple[int, int]]:
+    """The eligible pairs by two plain loops."""
+    poses, n = pool.poses, len(pool.images)
+    assert poses is not None
+    found = []
     for i in range(n):
         for j in range(i + 1, n):
-            turn = abs(view[i, 0] - view[j, 0])
-            near = min(turn, 360 - turn) <= 40 and abs(view[i, 1] - view[j, 1]) <= 15
-            if near and images[i] != images[j] and (visible[i] & visible[j]).sum() >= 2:
-                wanted.append((i, j))
-    assert [tuple(pair) for pair in found.tolist()] == wanted
+            apart = poses.difference(np.array([i]), np.array([j]))[0]
+            common = (pool.visible[i] & pool.visible[j]).sum()
+            if pool.images[i] != pool.images[j] and common >= 2 and pool.least <= apart < np.inf:
+                found.append((i, j))
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    azimuth=st.sampled_from([0, 1, 7, 40, 100, 130, 180]),
+    elevation=st.sampled_from([0, 3, 15, 60]),
+    theta=st.sampled_from([2, 20, 180]),
+    least=st.sampled_from([0, 4]),
+)
+def test_eligible_pairs_are_those_of_two_plain_loops(seed, azimuth, elevation, theta, least):
+    pool = random_pool(seed, 50, (azimuth, elevation, theta), least)
+    found, apart = pairs.eligible_pairs(pool)
+    assert [tuple(pair) for pair in found.tolist()] == plainly(pool)
+    assert pool.poses is not None
+    np.testing.assert_array_equal(apart, pool.poses.difference(*found.T))
+
+
+def test_every_eligible_pair_is_drawn_as_often(monkeypatch):
+    monkeypatch.setattr(pairs, "CHUNK", 4096)
+    pool = random_pool(3, 40, (60, 15, 180), 0)
+    eligible = plainly(pool)
+    drawn = [pair for pair, _ in pairs.random_pairs(pool, np.random.default_rng(0), 1 << 19)]
+    counts = Counter(map(tuple, np.concatenate(drawn).tolist()))
+    assert sorted(counts) == eligible
+    expected = sum(counts.values()) / len(eligible)
+    chi = sum((count - expected) ** 2 for count in counts.values()) / expected
+    assert chi < len(eligible) + 5 * np.sqrt(2 * len(eligible))  # five deviations
+
+
+def test_a_pool_among_rows_has_their_pairs_only():
+    pool = random_pool(5, 60, (40, 15, 180), 0)
+    rows = np.arange(0, 60, 2)
+    found, _ = pairs.eligible_pairs(pool.among(rows))
+    assert rows[found].tolist() == [[i, j] for i, j in plainly(pool) if i % 2 == j % 2 == 0]
 
 
 def test_two_objects_of_one_picture_are_no_pair():
-    found = pairs.candidate_pairs(np.array([4, 4, 5]), np.ones((3, 2), dtype=bool), 1)
+    found, _ = pairs.eligible_pairs(Pool(np.array([4, 4, 5]), np.ones((3, 2), dtype=bool), 1))
     assert found.tolist() == [[0, 2], [1, 2]]
 
 
 def test_objects_without_keypoints_pair_when_none_are_asked_for():
-    assert len(pairs.candidate_pairs(np.arange(3), np.zeros((3, 0), dtype=bool), 0)) == 3
-    assert len(pairs.candidate_pairs(np.arange(3), np.zeros((3, 2), dtype=bool), 1)) == 0
+    assert len(pairs.eligible_pairs(Pool(np.arange(3), np.zeros((3, 0), dtype=bool), 0))[0]) == 3
+    assert len(pairs.eligible_pairs(Pool(np.arange(3), np.zeros((3, 2), dtype=bool), 1))[0]) == 0
+
+
+def test_a_category_without_viewpoints_has_no_pairs():
+    view = np.full((4, 4), np.nan)
+    pool = Pool(np.arange(4), np.ones((4, 1), dtype=bool), 0, pairs.viewpoints(view, 9, 9, 180))
+    assert len(pairs.eligible_pairs(pool)[0]) == 0
+    assert not list(pairs.random_pairs(pool, np.random.default_rng(0), 1000))

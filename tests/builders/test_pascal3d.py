@@ -229,7 +229,7 @@ def test_a_broken_picture_is_counted_and_strict_names_it(tmp_path):
     with pytest.raises(JladkitError, match="not a whole picture"):
         read(tmp_path, strict=True)
     path.unlink()
-    assert reasons(read(tmp_path)) == [".JPEG file missing or unreadable"]
+    assert read(tmp_path).missing == [str(path)]
 
 
 def test_the_folder_that_holds_the_release_will_do(tmp_path):
@@ -282,3 +282,33 @@ def test_a_stored_picture_shows_the_object_where_its_keypoints_are(tmp_path):
     centre = np.array([(x * light).sum(), (y * light).sum()]) / light.sum()
     wheel = sorted(ANCHORS).index("left_wheel")
     np.testing.assert_allclose(centre, data.object_keypoints[0, wheel], atol=0.3)
+
+
+def test_official_image_sets_make_the_splits(tmp_path):
+    root = pascal3d_root(tmp_path / "in", 30)
+    for i in range(12):
+        write_record(root, f"car_pascal/p{i:02}", thing(viewpoint=viewpoint(azimuth=1.0)))
+    sets = {
+        pascal3d.SETS: {"car_imagenet_train": range(20), "car_imagenet_val": range(20, 29)},
+        pascal3d.VOC_SETS: {"car_train": range(6), "car_val": range(6, 12)},
+    }
+    for folder, lists in sets.items():
+        (root / folder).mkdir(parents=True)
+        for stem, numbers in lists.items():
+            names = [f"n{i:03}" if "imagenet" in stem else f"p{i:02}  1" for i in numbers]
+            names += ["x000 -1"] if "imagenet" not in stem else []
+            (root / folder / f"{stem}.txt").write_text("\n".join(names))
+    data = build_pascal3d(root, tmp_path / "a.h5", split_by="official", pairs=100)
+    names = [path.rpartition("/")[2].partition(".")[0] for path in data.object_source_image]
+    test = {name for name, split in zip(names, data.object_split, strict=True) if split == 2}
+    assert len(names) == 41  # n029 is in no set
+    assert test == {f"n{i:03}" for i in range(20, 29)} | {f"p{i:02}" for i in range(6, 12)}
+    assert set(data.object_split) == {0, 1, 2}
+    assert np.bincount(data.pair_split).tolist() == [70, 20, 10]
+    np.testing.assert_array_equal(data.object_split[data.pair_source], data.pair_split)
+    np.testing.assert_array_equal(data.object_split[data.pair_target], data.pair_split)
+
+
+def test_official_splits_need_the_image_sets(tmp_path):
+    with pytest.raises(JladkitError, match=r"car_imagenet_train\.txt cannot be read"):
+        build_pascal3d(pascal3d_root(tmp_path / "in"), tmp_path / "a.h5", split_by="official")

@@ -34,13 +34,12 @@ def test_no_picture_is_in_two_splits_and_pairs_keep_their_shares(chance, seed):
     pairs = np.argwhere(np.triu(rng.random((240, 240)) < chance, 1))
     pairs = pairs[images[pairs[:, 0]] != images[pairs[:, 1]]]
     code = splits.split_images(images, pairs, SHARES, 1000, rng, {})
-    drawn = splits.draw_pairs(splits.within(code, pairs), SHARES, 1000, rng)
     assert all(len(set(code[images == image])) == 1 for image in set(images))
-    source, target = pairs[drawn].T
-    counts = np.bincount(code[source], minlength=3)
-    np.testing.assert_allclose(counts / counts.sum(), [0.7, 0.2, 0.1], atol=0.01)
-    assert len(np.unique(drawn)) == len(drawn)
-    assert splits.leakage(images, source, target, code[source]) == 0
+    within = splits.within(code, pairs)
+    assert splits.fitting_total(np.bincount(within, minlength=4)[:3], SHARES, 1000) > 100
+    source, target = pairs[within < 3].T
+    for shared in leakage(images, source, target, code[source]).values():
+        assert shared == {"images": 0, "pairs": 0, "pairs_with_seen_image": 0}
 
 
 def test_with_pairs_in_plenty_the_pictures_follow_the_shares():
@@ -61,14 +60,26 @@ def test_a_share_of_nothing_gets_nothing():
     pairs = np.argwhere(np.triu(np.ones((20, 20)), 1))
     code = splits.split_images(np.arange(20), pairs, (1, 0, 0), 50, np.random.default_rng(0), {})
     assert set(code) == {0}
-    assert (
-        len(splits.draw_pairs(splits.within(code, pairs), (1, 0, 0), 50, np.random.default_rng(0)))
-        == 50
-    )
 
 
-def test_leakage_counts_test_pairs_that_share_a_picture_with_train():
-    source, target = np.array([0, 2, 4]), np.array([1, 1, 5])
-    pair_split = np.array([0, 2, 2])
-    assert splits.leakage(np.arange(6), source, target, pair_split) == 0.5
-    assert np.isnan(splits.leakage(np.arange(6), source, target, np.zeros(3, dtype=int)))
+def test_pictures_drawn_at_random_keep_the_shares_and_what_is_fixed():
+    images = np.repeat(np.arange(100), 2)
+    code = splits.random_images(images, SHARES, np.random.default_rng(0), {7: 2, 8: 2})
+    assert (code[::2] == code[1::2]).all()
+    assert code[14] == code[16] == 2
+    assert np.bincount(code[::2]).tolist() == [69, 19, 12]  # 98 in the shares, and the two
+
+
+def leakage(
+    images: np.ndarray, source: np.ndarray, target: np.ndarray, code: np.ndarray
+) -> dict[str, dict[str, float]]:
+    arrays = {"pair/source": source, "pair/target": target, "pair/split": code}
+    return splits.leakage({**arrays, "object/source_image": images.astype(str)})
+
+
+def test_leakage_counts_pictures_and_pairs_that_two_splits_share():
+    source, target = np.array([0, 2, 1, 4]), np.array([1, 1, 0, 5])
+    shared = leakage(np.arange(6), source, target, np.array([0, 2, 2, 2]))
+    # Picture 1 of the first test pair, pictures 0 and 1 of the second, none of the third.
+    assert shared == {"train-test": {"images": 2, "pairs": 1, "pairs_with_seen_image": 2 / 3}}
+    assert leakage(np.arange(6), source, target, np.zeros(4, dtype=int)) == {}

@@ -1,5 +1,6 @@
 """dataset.h5 comes back as it was written, and every defect is refused by name."""
 
+import io
 import pickle
 import shutil
 from pathlib import Path
@@ -7,18 +8,24 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import (
     FIELDS,
+    LONG,
     REMEDY,
     TYPES,
     content_digest,
+    input_files,
     open_dataset,
     split_code,
     write_dataset,
 )
+from jladkit.formats.files import Pieces
 from tests.tiny import tiny_arrays, tiny_dataset
+
+REQUIRED = sorted(name for name, field in FIELDS.items() if not field.optional)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +51,7 @@ def replace(path: Path, field: str, array: np.ndarray | None) -> None:
 
 def test_every_field_comes_back(whole):
     data, arrays = open_dataset(whole), tiny_arrays()
-    for field in FIELDS.keys() - {"object/image_bytes"}:
+    for field in set(REQUIRED) - {"object/image_bytes"}:
         np.testing.assert_array_equal(data.arrays[field], arrays[field], err_msg=field)
     assert (
         data.encoded(3)
@@ -66,7 +73,7 @@ def test_types_on_disk_do_not_depend_on_the_arrays_given(tmp_path):
     arrays = {k: v.astype(np.int64) if v.dtype.kind == "i" else v for k, v in tiny_arrays().items()}
     write_dataset(tmp_path / "a.h5", arrays, name="tiny", recipe={"builder": "tiny"}, source={})
     with h5py.File(tmp_path / "a.h5") as file:
-        for field, kind in TYPES.items():
+        for field, kind in ((f, TYPES[f]) for f in REQUIRED if f in TYPES):
             assert file[field].dtype == kind, field  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -85,14 +92,14 @@ def test_an_open_data_set_goes_to_another_process(whole):
     assert pickle.loads(pickle.dumps(data)).encoded(5) == data.encoded(5)
 
 
-@pytest.mark.parametrize("field", sorted(FIELDS))
+@pytest.mark.parametrize("field", REQUIRED)
 def test_a_missing_field_is_named(broken, field):
     replace(broken, field, None)
     with pytest.raises(JladkitError, match=rf"broken\.h5: the field {field} is missing"):
         open_dataset(broken)
 
 
-@pytest.mark.parametrize("field", sorted(FIELDS))
+@pytest.mark.parametrize("field", REQUIRED)
 def test_a_field_of_another_type_is_named(broken, field):
     kind = {"f": np.int32, "i": np.float64, "b": np.int8, "O": np.int32}[FIELDS[field].kind]
     with h5py.File(broken) as file:
@@ -102,7 +109,7 @@ def test_a_field_of_another_type_is_named(broken, field):
         open_dataset(broken)
 
 
-@pytest.mark.parametrize("field", sorted(FIELDS.keys() - {"object/image_bytes"}))
+@pytest.mark.parametrize("field", sorted(set(REQUIRED) - {"object/image_bytes"}))
 def test_a_field_of_another_size_is_refused(broken, field):
     with h5py.File(broken) as file:
         array = np.asarray(file[field])[:-1]  # pyright: ignore[reportIndexIssue]
@@ -197,3 +204,59 @@ def test_another_schema_says_how_to_rebuild(broken):
         file.attrs["schema"] = 99
     with pytest.raises(JladkitError, match=rf"schema 99, this jladkit reads 1\. .*{REMEDY}"):
         open_dataset(broken)
+
+
+def with_masks_and_flow() -> dict[str, np.ndarray | Pieces]:
+    """Object 1 has a mask, pair 2 a flow."""
+    arrays: dict[str, np.ndarray | Pieces] = dict(tiny_arrays())
+    size, source = tiny_arrays()["object/size"], tiny_arrays()["pair/source"]
+    stream = io.BytesIO()
+    Image.fromarray(np.eye(size[1][1], size[1][0]) > 0).save(stream, "PNG")
+    spans = np.zeros((len(size), 2), dtype=int)
+    spans[1, 1] = spans[2:] = len(stream.getvalue())
+    width, height = size[source[2]]
+    flow = np.arange(width * height * 2, dtype=np.float32).reshape(-1, 2)
+    flow_span = np.zeros((len(source), 2), dtype=int)
+    flow_span[2, 1] = flow_span[3:] = len(flow)
+    arrays |= {
+        "object/mask_bytes": np.frombuffer(stream.getvalue(), np.uint8),
+        "object/mask_span": spans,
+        "pair/flow": Pieces(flow.shape, flow.dtype, lambda: iter([flow[:5], flow[5:]])),
+        "pair/flow_span": flow_span,
+    }
+    return arrays
+
+
+def test_masks_and_flows_come_back_where_there_are_any(whole, tmp_path):
+    path = tmp_path / "a.h5"
+    digest = write_dataset(path, with_masks_and_flow(), name="", recipe={}, source={})
+    data, size = open_dataset(path), tiny_arrays()["object/size"]
+    mask, flow = data.mask(1), data.flow(2)
+    assert mask is not None
+    assert flow is not None
+    np.testing.assert_array_equal(mask, np.eye(size[1][1], size[1][0]) > 0)
+    assert flow.shape[:2] == tuple(size[data.pair_source[2]][::-1])
+    assert flow[0, 1].tolist() == [2, 3]
+    assert data.mask(0) is data.mask(2) is data.flow(0) is data.flow(5) is None
+    assert open_dataset(whole).mask(1) is open_dataset(whole).flow(2) is None
+    assert content_digest(path) == data.digest == digest
+
+
+@pytest.mark.parametrize("field", ["object/mask_bytes", "pair/flow"])
+def test_masks_and_flows_come_with_their_spans(tmp_path, field):
+    path = tmp_path / "a.h5"
+    write_dataset(path, with_masks_and_flow(), name="", recipe={}, source={})
+    with h5py.File(path, "r+") as file:
+        del file[LONG[field]]
+    with pytest.raises(JladkitError, match=f"{field} and {LONG[field]} must come together"):
+        open_dataset(path)
+
+
+def test_input_files_are_listed_and_no_part_of_the_digest(tmp_path):
+    files = [("a.jpg", "ab" * 32), ("b.jpg", "cd" * 32)]
+    first = write_dataset(tmp_path / "a.h5", tiny_arrays(), name="", recipe={}, source={},
+                          files=files)  # fmt: skip
+    other = write_dataset(tmp_path / "b.h5", tiny_arrays(), name="", recipe={}, source={})
+    assert input_files(tmp_path / "a.h5") == dict(files)
+    assert input_files(tmp_path / "b.h5") == {}
+    assert first == other
