@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -27,10 +27,7 @@ from jladkit.builders.card import write_cards
 from jladkit.builders.objects import (
     Found,
     InputFile,
-    Span,
-    Stored,
     category_arrays,
-    object_arrays,
 )
 from jladkit.builders.options import CropOptions, Job
 from jladkit.builders.pairing import Agree, choose_pairs
@@ -65,12 +62,8 @@ class Read:
     """What was read: the shards with pictures and objects, and all the rest in one."""
 
     paths: list[Path]
+    names: list[dict[str, list[str]]] = field(default_factory=list)  # in each shard
     rest: Found = field(default_factory=Found)  # without objects
-
-    def each(self) -> Iterator[list[Stored]]:
-        """The objects of one shard after another."""
-        for path in self.paths:
-            yield shards.read_shard(path).objects
 
 
 @contextlib.contextmanager
@@ -98,9 +91,9 @@ def read_all(
         paths = make_shards(units, read, parts, job)
         result = Read(paths)
         for path in paths:
-            found = shards.read_shard(path)
-            found.objects = []
+            found, names = shards.read_rest(path)
             result.rest.add(found)
+            result.names.append(names)
         check_missing(result.rest.missing, about, job)
     except BaseException as error:
         if not any(parts.glob("*.json")):
@@ -200,7 +193,7 @@ def build_crops(
         options: enter the recipe whole.
         job: output and workers.
         about: the source's facts, for the data card.
-        names: each category's keypoint names; None takes those that occur, sorted.
+        names: the keypoint names of categories; of others, those that occur are taken, sorted.
         files: further input files, for the digest.
 
     Returns:
@@ -210,36 +203,30 @@ def build_crops(
         JladkitError: files are missing, or no object or no pair is left; the text says why.
     """
     with read_all(units, read, options, about, job) as found:
-        arrays, spans = gather(found, names)
+        arrays, pictures = gather(found, names)
         arrays |= choose_pairs(arrays, agree, options)
         check_pairs(arrays, job)
         found.rest.files += files
-        return write(builder, arrays, spans, found, options, job, about)
+        return write(builder, arrays, pictures, found, options, job, about)
 
 
-def gather(found: Read, names: Names | None) -> tuple[dict[str, np.ndarray], list[Span]]:
-    """The category/* and object/* fields, and where the pictures lie; in order of category and name.
-
-    Two passes over the shards, so that only one shard's objects are in memory at a time.
-    """
-    keys: list[tuple[str, str, int]] = []
+def gather(found: Read, names: Names | None) -> tuple[dict[str, np.ndarray], shards.Pictures]:
+    """The category/* and object/* fields, in order of category and picture, and the pictures."""
     occurring: dict[str, set[str]] = {}
-    for objects in found.each():
-        for told in (stored.annotation for stored in objects):
-            keys.append((told.category, told.image, told.index))
-            occurring.setdefault(told.category, set()).update(told.points)
-    check_any(keys, found.rest)
-    used = {c: list(names[c]) if names else sorted(occurring[c]) for c in sorted(occurring)}
-    parts, spans = [], []
-    for objects in found.each():
-        parts.append(object_arrays(objects, used))
-        spans += [cast(Span, stored.picture) for stored in objects]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    joined = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
-    return {**category_arrays(used), **joined}, [spans[row] for row in order]
+    for local in found.names:
+        for category, keypoints in local.items():
+            occurring.setdefault(category, set()).update(keypoints)
+    check_any(occurring, found.rest)
+    told = names or {}
+    used = {c: list(told.get(c, sorted(occurring[c]))) for c in sorted(occurring)}
+    arrays, pictures = shards.read_objects(found.paths, found.names, used)
+    image, index = arrays["object/source_image"].astype(str), arrays["object/source_index"]
+    order = np.lexsort((index, image, arrays["object/category"]))
+    arrays = {name: array[order] for name, array in arrays.items()}
+    return {**category_arrays(used), **arrays}, pictures.take(order)
 
 
-def check_any(objects: Sequence[Any], found: Found) -> None:
+def check_any(objects: Sized, found: Found) -> None:
     """Raise JladkitError, with the reasons, when no object is left."""
     if objects:
         return
@@ -267,7 +254,7 @@ def check_pairs(arrays: Mapping[str, np.ndarray], job: Job) -> None:
 def write(
     builder: str,
     arrays: Mapping[str, np.ndarray],
-    spans: Sequence[Span],
+    pictures: shards.Pictures,
     found: Read,
     options: Any,
     job: Job,
@@ -279,7 +266,7 @@ def write(
     Args:
         builder: the source's name.
         arrays: every field but the pictures; long ones may be formats.files.Pieces.
-        spans: where each object's picture lies.
+        pictures: where each object's lies.
         found: what was read.
         options: a dataclass, enters the recipe whole.
         job: the output.
@@ -306,7 +293,7 @@ def write(
     if job.virtual:
         shards.keep_shards(paths, job.shards)
         paths = [job.shards / path.name for path in paths]
-    span, pieces = shards.joined_pictures(paths, spans, job.shards if job.virtual else None)
+    span, pieces = shards.joined_pictures(paths, pictures, job.shards if job.virtual else None)
     digest = write_dataset(
         job.out,
         {**arrays, "object/image_span": span, "object/image_bytes": pieces},

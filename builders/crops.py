@@ -203,13 +203,14 @@ def padded(image: Image.Image, x1: int, y1: int, x2: int, y2: int, padding: str)
     """The pixels x1..x2-1, y1..y2-1 of `image`, filled up where they lie beyond it."""
     if x1 >= 0 and y1 >= 0 and x2 <= image.width and y2 <= image.height:
         return image.crop((x1, y1, x2, y2))
-    pixels = np.asarray(image)
-    inside = pixels[max(y1, 0) : min(y2, image.height), max(x1, 0) : min(x2, image.width)]
-    missing = (
-        (max(-y1, 0), max(y2 - image.height, 0)),
-        (max(-x1, 0), max(x2 - image.width, 0)),
-        (0, 0),
-    )
+    left, top = max(x1, 0), max(y1, 0)
+    inside = np.asarray(image)[top : min(y2, image.height), left : min(x2, image.width)]
+    if padding == "edge":  # as np.pad does it, three times as fast
+        rows = np.clip(np.arange(y1, y2) - top, 0, len(inside) - 1)
+        columns = np.clip(np.arange(x1, x2) - left, 0, inside.shape[1] - 1)
+        return Image.fromarray(inside[rows].take(columns, axis=1))
+    below, right = y2 - top - len(inside), x2 - left - inside.shape[1]
+    missing = ((top - y1, below), (left - x1, right), (0, 0))
     return Image.fromarray(np.pad(inside, missing, PADDINGS[padding]))  # pyright: ignore
 
 

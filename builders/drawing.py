@@ -38,13 +38,17 @@ def take(
     spare: list[tuple[np.ndarray, np.ndarray]] = []  # pairs whose bin was full
 
     def add(pairs: np.ndarray, code: np.ndarray, room: np.ndarray) -> None:
-        free = room[code] > 0
+        keys = pairs[:, 0] * objects + pairs[:, 1]
+        new = np.sort(np.unique(keys, return_index=True)[1])  # the first of equal ones
+        new = new[room[code[new]] > 0]
         if max_uses is not None:
-            free &= (uses[pairs] < max_uses).all(axis=1)
-        for (i, j), bin_ in zip(pairs[free].tolist(), code[free].tolist(), strict=True):
-            key = i * objects + j
+            new = new[(uses[pairs[new]] < max_uses).all(axis=1)]
+        for row, key in zip(new.tolist(), keys[new].tolist(), strict=True):
+            (i, j), bin_ = pairs[row].tolist(), code[row]
             over = max_uses is not None and max(uses[i], uses[j]) >= max_uses
-            if len(taken) == wanted or room[bin_] == 0 or key in seen or over:
+            if len(taken) == wanted:
+                return
+            if room[bin_] == 0 or key in seen or over:
                 continue
             seen.add(key)
             taken.append((i, j))

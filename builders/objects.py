@@ -48,22 +48,13 @@ class Annotation:
         return sum(point.visible for point in self.points.values())
 
 
-class Span(NamedTuple):
-    """Where the bytes of a picture lie: which shard, first and last+1 byte, and their digest."""
-
-    shard: int
-    first: int
-    last: int
-    digest: str
-
-
 @dataclass(frozen=True)
 class Stored:
     """An annotation with the picture that dataset.h5 keeps of it; its box is clipped."""
 
     annotation: Annotation
     box: np.ndarray  # (4,) in pixels of the source picture
-    picture: bytes | Span  # a span once the bytes lie on disk
+    picture: bytes
     size: tuple[int, int]
     source_size: tuple[int, int]
     to_source: np.ndarray  # (2, 3)

@@ -4,21 +4,20 @@ Their builders read the lists into a `Listed`; what follows is the same for all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from jladkit.builders import crops
 from jladkit.builders.about import About
-from jladkit.builders.build import Read, check_any, read_all, write
+from jladkit.builders.build import Read, check_any, gather, read_all, write
 from jladkit.builders.objects import (
     IDENTITY,
     Annotation,
     Found,
-    Span,
     Stored,
     category_arrays,
     decode_or_refuse,
@@ -27,6 +26,7 @@ from jladkit.builders.objects import (
 )
 from jladkit.builders.options import Job
 from jladkit.builders.pairs import common_keypoints
+from jladkit.builders.shards import Pictures
 from jladkit.errors import JladkitError
 from jladkit.formats.files import Pieces
 
@@ -86,11 +86,11 @@ def build_listed(
     with read_all(images, read, options, about, job) as found:
         found.rest.left_out += listed.found.left_out
         found.rest.files += listed.found.files
-        arrays, spans = listed_arrays(found, listed, names)
+        arrays, pictures = listed_arrays(found, listed, names)
         if not sided:
             arrays["category/flip"] = np.full_like(arrays["category/flip"], -1)
         told = notes(arrays) if notes is not None else {}
-        return write(builder, arrays, spans, found, options, job, about, told)
+        return write(builder, arrays, pictures, found, options, job, about, told)
 
 
 def read_whole(name: str, *, root: Path, strict: bool) -> Found:
@@ -110,9 +110,10 @@ def read_whole(name: str, *, root: Path, strict: bool) -> Found:
 
 def listed_arrays(
     found: Read, listed: Listed, names: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, Any], list[Span]]:
+) -> tuple[dict[str, Any], Pictures]:
     """Every field of the file but the pictures, and where these lie."""
-    pictures = {s.annotation.image: s for objects in found.each() for s in objects}
+    read, lying = gather(found, None)
+    pictures = {str(image): row for row, image in enumerate(read["object/source_image"])}
     rows = [row for row, a in enumerate(listed.annotations) if a.image in pictures]
     check_any(rows, found.rest)
     place = {row: new for new, row in enumerate(rows)}
@@ -123,7 +124,12 @@ def listed_arrays(
     if listed.pairs and not kept:
         raise JladkitError("No pair is left: of each, a picture is missing or broken.")
     used = sorted({listed.annotations[row].category for row in rows})
-    objects = [placed(listed.annotations[row], pictures) for row in rows]
+    kept_annotations = [listed.annotations[row] for row in rows]
+    own = [pictures[annotation.image] for annotation in kept_annotations]
+    objects = [
+        placed(annotation, read["object/size"][row])
+        for annotation, row in zip(kept_annotations, own, strict=True)
+    ]
     arrays: dict[str, Any] = category_arrays({c: names[c] for c in used})
     arrays |= object_arrays(objects, {c: names[c] for c in used})
     pairs = np.array([listed.pairs[k] for k in kept], dtype=int).reshape(-1, 3)
@@ -140,15 +146,15 @@ def listed_arrays(
         arrays |= spanned([listed.masks[row] for row in rows], "object/mask")
     if listed.flow is not None:
         arrays |= flows(kept, listed.flow, arrays["object/size"][source])
-    return arrays, [cast(Span, stored.picture) for stored in objects]
+    return arrays, lying.take(own)
 
 
-def placed(annotation: Annotation, pictures: Mapping[str, Stored]) -> Stored:
-    """The annotation in its whole picture."""
-    picture = pictures[annotation.image]
-    whole = np.array([-0.5, -0.5, picture.size[0] - 0.5, picture.size[1] - 0.5])
+def placed(annotation: Annotation, size: Sequence[int] | np.ndarray) -> Stored:
+    """The annotation in its whole picture, whose bytes lie elsewhere."""
+    width, height = int(size[0]), int(size[1])
+    whole = np.array([-0.5, -0.5, width - 0.5, height - 0.5])
     box = annotation.box if np.isfinite(annotation.box).all() else whole
-    return replace(picture, annotation=annotation, box=box)
+    return Stored(annotation, box, b"", (width, height), (width, height), IDENTITY)
 
 
 def spanned(parts: Sequence[bytes], field: str) -> dict[str, np.ndarray]:

@@ -16,6 +16,10 @@ CHUNK = 1 << 18  # pairs that are looked at together
 MOST_LISTED = 1 << 24  # pairs in blocks up to which all are looked at: some seconds
 NO_REACH = 1e-3  # degrees; cells may not be infinitely small
 
+BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
+    axis=1, dtype=int
+)  # in a byte
+
 Difference = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -100,11 +104,17 @@ def keypoint_poses(
         tolerance: as a share of the box's sides; a distance equal to it agrees.
     """
     inside = (keypoints - box[:, None, :2]) / (box[:, None, 2:] - box[:, None, :2])
-    inside = np.where(visible[..., None], inside, 0.0)
+    across, down = (np.ascontiguousarray(inside[..., axis].T) for axis in (0, 1))  # (K, n)
 
     def difference(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        squared = ((inside[i] - inside[j]) ** 2).sum(axis=-1)
-        apart = np.where(visible[i] & visible[j], squared, 0.0).max(axis=1, initial=0.0)
+        apart = np.zeros(len(i))
+        alive = np.arange(len(i))  # those that no keypoint has parted yet
+        for x, y, seen in zip(across, down, visible.T, strict=True):
+            a, b = i[alive], j[alive]
+            squared = (x[a] - x[b]) ** 2 + (y[a] - y[b]) ** 2
+            squared = np.where(seen[a] & seen[b], squared, 0.0)
+            apart[alive] = np.maximum(apart[alive], squared)
+            alive = alive[squared <= tolerance**2]
         return np.where(apart <= tolerance**2, np.sqrt(apart), np.inf)
 
     nowhere = np.zeros((len(inside), 0))
@@ -240,7 +250,7 @@ def pairs_at(pool: Pool, blocks: Blocks, numbers: np.ndarray) -> tuple[np.ndarra
     i, j = np.minimum(blocks.rows[a], blocks.rows[b]), np.maximum(blocks.rows[a], blocks.rows[b])
     good = pool.images[i] != pool.images[j]
     if pool.min_common > 0:
-        good &= (pool.visible[i] & pool.visible[j]).sum(axis=1) >= pool.min_common
+        good &= common_keypoints(pool.visible, i, j) >= pool.min_common
     i, j = i[good], j[good]
     if pool.poses is None:
         return np.stack([i, j], axis=1), np.zeros(len(i))
@@ -251,4 +261,8 @@ def pairs_at(pool: Pool, blocks: Blocks, numbers: np.ndarray) -> tuple[np.ndarra
 
 def common_keypoints(visible: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(P,) how many keypoints are visible in both objects of each pair; `visible` is (N, K)."""
-    return (visible[source] & visible[target]).sum(axis=1)
+    packed = np.packbits(visible, axis=1).T  # eight keypoints a byte
+    common = np.zeros(len(source), dtype=np.int64)
+    for byte in packed:
+        common += BITS[byte[source] & byte[target]]
+    return common

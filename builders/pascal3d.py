@@ -311,8 +311,8 @@ def find_picture(folder: Path, record: Any, stem: str) -> Path:
     """The record's picture: under the name it gives, else under its own with a usual ending."""
     given = PurePosixPath(text(record, "filename").replace("\\", "/")).name
     names = [given + ending for ending in ENDINGS if given] + [stem + end for end in ENDINGS[1:]]
-    there = [folder / name for name in names if (folder / name).is_file()]
-    return there[0] if there else folder / (given or f"{stem}.JPEG")
+    there = (folder / name for name in names if (folder / name).is_file())
+    return next(there, folder / (given or f"{stem}.JPEG"))
 
 
 def record_size(record: Any) -> tuple[int, int] | None:

@@ -4,26 +4,26 @@ A build writes them to `.OUT.parts` as its workers finish them, so that its memo
 with its pictures, that a build which was stopped goes on where it was, and that workers may sit
 on other machines that see the same folder.
 
-    00012.h5     image_bytes, the encoded pictures one behind the other
-    00012.json   the objects, what was left out, the files that were read; written last
+    00012.h5     the objects, and image_bytes, their encoded pictures one behind the other
+    00012.json   keypoint names, what was left out, the files that were read; written last
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 
-from jladkit.builders.objects import Annotation, Found, InputFile, Point, Span, Stored
-from jladkit.formats.files import Pieces, make_folder, write_text, written_aside
+from jladkit.builders.objects import Annotation, Found, InputFile, Stored, object_arrays
+from jladkit.formats.files import Pieces, make_folder, write_arrays, write_text, written_aside
 
 Unit = TypeVar("Unit")
-PICTURES = "image_bytes"
+PICTURES, SPAN, DIGEST = "image_bytes", "image_span", "image_digest"
 PIECE = 1 << 22  # bytes that are copied at a time
 
 
@@ -63,100 +63,160 @@ def is_current(path: Path) -> bool:
 
 
 def write_shard(path: Path, found: Found) -> None:
-    """Write the pictures of `found`, equal ones once, and then the rest."""
-    spans: dict[bytes, Span] = {}
+    """Write the pictures of `found`, equal ones once, with their objects, and then the rest."""
+    objects = sorted(found.objects, key=order_of)
+    spans: dict[bytes, tuple[int, int]] = {}
     end = 0
-    for stored in found.objects:
-        raw = stored.picture
-        assert isinstance(raw, bytes)
-        if raw not in spans:
-            digest = hashlib.sha256(raw).hexdigest()[:32]
-            spans[raw] = Span(int(path.stem), end, end + len(raw), digest)
-            end += len(raw)
+    for stored in objects:
+        if stored.picture not in spans:
+            spans[stored.picture] = (end, end + len(stored.picture))
+            end += len(stored.picture)
+    digests = {raw: hashlib.sha256(raw).digest()[:16] for raw in spans}
+    names = keypoint_names(stored.annotation for stored in objects)
+    arrays = {
+        **object_arrays(objects, names),
+        PICTURES: np.frombuffer(b"".join(spans), dtype=np.uint8),
+        SPAN: np.array([spans[s.picture] for s in objects], dtype=np.int64).reshape(-1, 2),
+        DIGEST: np.frombuffer(b"".join(digests[s.picture] for s in objects), dtype=np.uint8),
+    }
     with written_aside(path.with_suffix(".h5")) as aside, h5py.File(aside, "w") as file:
-        flat = np.frombuffer(b"".join(spans), dtype=np.uint8)
-        file.create_dataset(PICTURES, data=flat, track_times=False)
-    objects = [as_record(replace(s, picture=spans[s.picture])) for s in found.objects]  # pyright: ignore[reportArgumentType]
-    record = {
-        "objects": objects,
+        write_arrays(file, arrays)
+    rest = {
+        "names": names,
         "left_out": found.left_out,
         "missing": found.missing,
         "files": found.files,
     }
-    write_text(path, json.dumps(record, default=np.generic.item))
+    write_text(path, json.dumps(rest))
 
 
-def as_record(stored: Stored) -> dict[str, Any]:
-    """`stored` as JSON can hold it."""
+def order_of(stored: Stored) -> tuple[str, str, int]:
+    """By category, picture and place in its record: the order of the rows in a data set."""
     told = stored.annotation
-    record = {**vars(told), "box": told.box.tolist(), "points": dict(told.points)}
-    return {
-        "annotation": {**record, "viewpoint": [float(v) for v in told.viewpoint]},
-        "box": stored.box.tolist(),
-        "picture": stored.picture,
-        "size": stored.size,
-        "source_size": stored.source_size,
-        "to_source": stored.to_source.tolist(),
-    }
+    return told.category, told.image, told.index
 
 
-def from_record(record: dict[str, Any]) -> Stored:
-    """What as_record was given."""
-    told = record["annotation"]
-    points = {name: Point(*values) for name, values in told["points"].items()}
-    annotation = Annotation(**{**told, "box": np.array(told["box"]), "points": points})
-    return Stored(
-        annotation,
-        np.array(record["box"]),
-        Span(*record["picture"]),
-        (record["size"][0], record["size"][1]),
-        (record["source_size"][0], record["source_size"][1]),
-        np.array(record["to_source"]),
-    )
+def keypoint_names(annotations: Iterable[Annotation]) -> dict[str, list[str]]:
+    """Each category's keypoint names that occur, both in order."""
+    names: dict[str, set[str]] = {}
+    for annotation in annotations:
+        names.setdefault(annotation.category, set()).update(annotation.points)
+    return {category: sorted(names[category]) for category in sorted(names)}
 
 
-def read_shard(path: Path) -> Found:
-    """What make_shard wrote; the pictures as spans."""
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures of objects lie: (n,) the shard, (n, 2) its bytes, (n, 16) their digest."""
+
+    shard: np.ndarray
+    span: np.ndarray
+    digest: np.ndarray
+
+    def take(self, rows: np.ndarray | Sequence[int]) -> "Pictures":
+        """Those of some objects."""
+        return Pictures(self.shard[rows], self.span[rows], self.digest[rows])
+
+
+def read_rest(path: Path) -> tuple[Found, dict[str, list[str]]]:
+    """What a shard says beside its objects, and the keypoint names of its categories."""
     record = json.loads(path.read_text())
-    return Found(
-        objects=[from_record(entry) for entry in record["objects"]],
+    found = Found(
         left_out=[(reason, where) for reason, where in record["left_out"]],
         missing=record["missing"],
         files=[InputFile(*entry) for entry in record["files"]],
     )
+    return found, record["names"]
+
+
+def read_objects(
+    paths: Sequence[Path],
+    local_names: Sequence[Mapping[str, Sequence[str]]],
+    names: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, np.ndarray], Pictures]:
+    """The object/* fields of all shards but the pictures, one shard after another.
+
+    Args:
+        paths: the .json of each shard.
+        local_names: the keypoint names in each.
+        names: the keypoint names that the fields are to have, categories in order.
+    """
+    fields: dict[str, list[np.ndarray]] = {}
+    shard, span, digest = [], [], []
+    for number, (path, local) in enumerate(zip(paths, local_names, strict=True)):
+        with h5py.File(path.with_suffix(".h5"), "r") as file:
+            objects: Any = file["object"]
+            for name in objects:
+                stored = objects[name]
+                text = stored.dtype.kind == "O"
+                fields.setdefault(f"object/{name}", []).append(
+                    stored.asstr()[()] if text else stored[()]
+                )
+            span.append(np.asarray(file[SPAN]))
+            digest.append(np.asarray(file[DIGEST]).reshape(-1, 16))
+        shard.append(np.full(len(span[-1]), number))
+        rename(fields, local, names)
+    whole = {field: np.concatenate(parts) for field, parts in fields.items()}
+    return whole, Pictures(np.concatenate(shard), np.concatenate(span), np.concatenate(digest))
+
+
+def rename(
+    fields: Mapping[str, list[np.ndarray]],
+    local: Mapping[str, Sequence[str]],
+    names: Mapping[str, Sequence[str]],
+) -> None:
+    """Bring the last shard's categories and keypoints into the order of `names`, in place."""
+    category = fields["object/category"][-1]
+    most = max((len(row) for row in names.values()), default=0)
+    columns = np.full((len(local), most), -1)  # of the shard, for each of the whole's
+    codes = np.zeros(len(local), dtype=int)
+    for row, (name, own) in enumerate(local.items()):
+        codes[row] = list(names).index(name)
+        place = {keypoint: k for k, keypoint in enumerate(own)}
+        columns[row, : len(names[name])] = [place.get(keypoint, -1) for keypoint in names[name]]
+    pick = columns[category]
+    for field, empty in (
+        ("object/keypoints", np.nan),
+        ("object/visible", False),
+        ("object/status", -1),
+    ):
+        old = fields[field][-1]
+        blank = np.full((len(old), 1, *old.shape[2:]), empty, dtype=old.dtype)
+        filled = np.concatenate([old, blank], axis=1)  # column -1 is the blank one
+        fields[field][-1] = filled[np.arange(len(old))[:, None], pick]
+    fields["object/category"][-1] = codes[category]
 
 
 def joined_pictures(
-    shards: Sequence[Path], spans: Sequence[Span], keep: Path | None
+    shards: Sequence[Path], pictures: Pictures, keep: Path | None
 ) -> tuple[np.ndarray, Pieces]:
     """Every picture behind one another, equal ones once.
 
     Args:
         shards: the .json of each, in order of their numbers.
-        spans: of each object, in order of rows.
+        pictures: of each object, in order of rows.
         keep: the folder beside the data set that the shards will stay in, or None to copy.
 
     Returns:
         (N, 2) first and last+1 byte of each object's picture, and the bytes in pieces.
     """
-    starts: dict[str, int] = {}
+    starts: dict[bytes, int] = {}
     runs: list[list[int]] = []  # shard, first, last: what lies together is copied together
-    end = 0
-    for span in spans:
-        if span.digest in starts:
-            continue
-        starts[span.digest] = end
-        end += span.last - span.first
-        if runs and runs[-1][0] == span.shard and runs[-1][2] == span.first:
-            runs[-1][2] = span.last
-        else:
-            runs.append([span.shard, span.first, span.last])
-    first = np.array([starts[span.digest] for span in spans], dtype=np.int64)
-    length = np.array([span.last - span.first for span in spans], dtype=np.int64)
-    dtype = np.dtype(np.uint8)
+    first, end = [], 0
+    keys = [digest.tobytes() for digest in pictures.digest]
+    places = zip(pictures.shard.tolist(), *pictures.span.T.tolist(), strict=True)
+    for key, (shard, begin, stop) in zip(keys, places, strict=True):
+        if key not in starts:
+            starts[key] = end
+            end += stop - begin
+            if runs and runs[-1][0] == shard and runs[-1][2] == begin:
+                runs[-1][2] = stop
+            else:
+                runs.append([shard, begin, stop])
+        first.append(starts[key])
+    start = np.array(first, dtype=np.int64)
+    span = np.stack([start, start + np.diff(pictures.span, axis=1)[:, 0]], axis=1)
     layout = mapping(shards, runs, end, keep) if keep is not None else None
-    pieces = Pieces((end,), dtype, lambda: copied(shards, runs), layout)
-    return np.stack([first, first + length], axis=1), pieces
+    return span, Pieces((end,), np.dtype(np.uint8), lambda: copied(shards, runs), layout)
 
 
 def copied(shards: Sequence[Path], runs: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
@@ -193,9 +253,10 @@ def mapping(
 
 
 def keep_shards(shards: Sequence[Path], folder: Path) -> None:
-    """Move the pictures of the shards to `folder`, in place of what is there."""
+    """Copy the pictures of the shards to `folder`, in place of what is there."""
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
     for shard in shards:
-        pictures = shard.with_suffix(".h5")
-        pictures.rename(folder / pictures.name)
+        name = shard.with_suffix(".h5").name
+        with h5py.File(shard.with_name(name), "r") as old, h5py.File(folder / name, "w") as new:
+            old.copy(PICTURES, new)

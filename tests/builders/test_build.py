@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from jladkit.builders import build, pairs, pascal3d
+from jladkit.builders import build, pairing, pairs, pascal3d
 from jladkit.builders.options import Job, recipe_options
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import content_digest, open_dataset
@@ -188,6 +188,7 @@ def test_a_recipe_that_was_tampered_with_is_refused(root, tmp_path):
 @pytest.mark.parametrize("split_by", ["image", "pair"])
 def test_many_objects_are_sampled_like_few(root, tmp_path, monkeypatch, split_by):
     monkeypatch.setattr(pairs, "MOST_LISTED", 0)
+    monkeypatch.setattr(pairing, "TRIES", 1 << 18)
     data = build_pascal3d(root, tmp_path / "a.h5", pairs=100, split_by=split_by, max_uses=40)
     cars = data.pair_category == 1
     assert np.bincount(data.pair_split[cars]).tolist() == [70, 20, 10]
