@@ -40,7 +40,7 @@ from jladkit.formats.files import check_output
 Unit = TypeVar("Unit")
 Names = Mapping[str, Sequence[str]]
 FEW_UNITS = 64  # below this, starting workers costs more than it saves
-FEWEST_SHARDS = 64  # of a large build, so that one that is stopped loses little
+FEWEST_SHARDS = 32  # of a large build, so that one that is stopped loses little
 PATIENCE = "10s"  # with a Dask scheduler that does not answer
 MOST_UNITS = 512  # of a shard, whose pictures are in memory at once
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from jladkit.errors import JladkitError
 
 QUALITY = 95  # of the JPEGs that are stored
-PADDINGS = {"edge": "edge", "reflect": "reflect", "black": "constant"}  # ours to numpy's
+PADDINGS = ("edge", "reflect", "black")
 SHAPES = ("square", "squash", "aspect")
 ENCODINGS = {"jpeg": "JPEG", "png": "PNG", "raw": "PPM"}  # ours to Pillow's
 ORIENTATION = 0x0112  # EXIF tag
@@ -203,15 +203,31 @@ def padded(image: Image.Image, x1: int, y1: int, x2: int, y2: int, padding: str)
     """The pixels x1..x2-1, y1..y2-1 of `image`, filled up where they lie beyond it."""
     if x1 >= 0 and y1 >= 0 and x2 <= image.width and y2 <= image.height:
         return image.crop((x1, y1, x2, y2))
-    left, top = max(x1, 0), max(y1, 0)
-    inside = np.asarray(image)[top : min(y2, image.height), left : min(x2, image.width)]
-    if padding == "edge":  # as np.pad does it, three times as fast
-        rows = np.clip(np.arange(y1, y2) - top, 0, len(inside) - 1)
-        columns = np.clip(np.arange(x1, x2) - left, 0, inside.shape[1] - 1)
-        return Image.fromarray(inside[rows].take(columns, axis=1))
-    below, right = y2 - top - len(inside), x2 - left - inside.shape[1]
-    missing = ((top - y1, below), (left - x1, right), (0, 0))
-    return Image.fromarray(np.pad(inside, missing, PADDINGS[padding]))  # pyright: ignore
+    part = (max(x1, 0), max(y1, 0), min(x2, image.width), min(y2, image.height))
+    inside = image.crop(part)
+    left, top = part[0] - x1, part[1] - y1
+    if padding == "reflect":
+        missing = ((top, y2 - part[3]), (left, x2 - part[2]), (0, 0))
+        return Image.fromarray(np.pad(np.asarray(inside), missing, "reflect"))
+    whole = Image.new("RGB", (x2 - x1, y2 - y1))
+    whole.paste(inside, (left, top))
+    if padding == "edge":  # rows first, then columns of what is there by then
+        right, below = left + inside.width, top + inside.height
+        spread(whole, (left, top, right, top + 1), (left, 0, right, top))
+        spread(whole, (left, below - 1, right, below), (left, below, right, whole.height))
+        spread(whole, (left, 0, left + 1, whole.height), (0, 0, left, whole.height))
+        spread(whole, (right - 1, 0, right, whole.height), (right, 0, *whole.size))
+    return whole
+
+
+Corners = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+def spread(image: Image.Image, line: Corners, over: Corners) -> None:
+    """Fill a part of `image` with copies of one of its rows or columns."""
+    size = over[2] - over[0], over[3] - over[1]
+    if min(size) > 0:
+        image.paste(image.crop(line).resize(size, Image.Resampling.NEAREST), over)
 
 
 def encode(image: Image.Image, encoding: str = "jpeg", quality: int = QUALITY) -> bytes:

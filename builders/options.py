@@ -180,7 +180,7 @@ def crop_options(options: type[CropOptions]) -> Callable[[Callable[..., Any]], C
         add("--shape", click.Choice(SHAPES),
             "square: the box's longer side decides. squash: the box, made square. aspect: the box "
             "as it is."),
-        add("--padding", click.Choice(list(PADDINGS)),
+        add("--padding", click.Choice(PADDINGS),
             "What a crop shows beyond the picture's border."),
         add("--encoding", click.Choice(list(ENCODINGS)),
             "How pictures are stored; png and raw keep every bit."),

@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 CHUNK = 1 << 18  # pairs that are looked at together
-MOST_LISTED = 1 << 24  # pairs in blocks up to which all are looked at: some seconds
+MOST_LISTED = 1 << 22  # pairs in blocks up to which all are looked at: a second
 NO_REACH = 1e-3  # degrees; cells may not be infinitely small
 
 BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(

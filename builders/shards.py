@@ -4,7 +4,8 @@ A build writes them to `.OUT.parts` as its workers finish them, so that its memo
 with its pictures, that a build which was stopped goes on where it was, and that workers may sit
 on other machines that see the same folder.
 
-    00012.h5     the objects, and image_bytes, their encoded pictures one behind the other
+    00012.h5     image_bytes, the encoded pictures one behind the other
+    00012.npy    a record for each object
     00012.json   keypoint names, what was left out, the files that were read; written last
 """
 
@@ -20,7 +21,7 @@ import h5py
 import numpy as np
 
 from jladkit.builders.objects import Annotation, Found, InputFile, Stored, object_arrays
-from jladkit.formats.files import Pieces, make_folder, write_arrays, write_text, written_aside
+from jladkit.formats.files import Pieces, make_folder, write_text, written_aside
 
 Unit = TypeVar("Unit")
 PICTURES, SPAN, DIGEST = "image_bytes", "image_span", "image_digest"
@@ -73,14 +74,17 @@ def write_shard(path: Path, found: Found) -> None:
             end += len(stored.picture)
     digests = {raw: hashlib.sha256(raw).digest()[:16] for raw in spans}
     names = keypoint_names(stored.annotation for stored in objects)
-    arrays = {
+    raw = b"".join(digests[stored.picture] for stored in objects)
+    fields = {
         **object_arrays(objects, names),
-        PICTURES: np.frombuffer(b"".join(spans), dtype=np.uint8),
         SPAN: np.array([spans[s.picture] for s in objects], dtype=np.int64).reshape(-1, 2),
-        DIGEST: np.frombuffer(b"".join(digests[s.picture] for s in objects), dtype=np.uint8),
+        DIGEST: np.frombuffer(raw, dtype=np.uint8).reshape(-1, 16),
     }
+    with written_aside(path.with_suffix(".npy")) as aside, aside.open("wb") as file:
+        np.save(file, as_table(fields, len(objects)))
     with written_aside(path.with_suffix(".h5")) as aside, h5py.File(aside, "w") as file:
-        write_arrays(file, arrays)
+        pictures = np.frombuffer(b"".join(spans), dtype=np.uint8)
+        file.create_dataset(PICTURES, data=pictures, track_times=False)
     rest = {
         "names": names,
         "left_out": found.left_out,
@@ -88,6 +92,15 @@ def write_shard(path: Path, found: Found) -> None:
         "files": found.files,
     }
     write_text(path, json.dumps(rest))
+
+
+def as_table(fields: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+    """(rows,) records with `fields`, texts at a fixed width: one array, for one file."""
+    plain = {k: v.astype(str) if v.dtype.kind == "O" else v for k, v in fields.items()}
+    table = np.empty(rows, dtype=[(k, v.dtype, v.shape[1:]) for k, v in plain.items()])
+    for name, array in plain.items():
+        table[name] = array
+    return table
 
 
 def order_of(stored: Stored) -> tuple[str, str, int]:
@@ -141,22 +154,17 @@ def read_objects(
         names: the keypoint names that the fields are to have, categories in order.
     """
     fields: dict[str, list[np.ndarray]] = {}
-    shard, span, digest = [], [], []
+    shard = []
     for number, (path, local) in enumerate(zip(paths, local_names, strict=True)):
-        with h5py.File(path.with_suffix(".h5"), "r") as file:
-            objects: Any = file["object"]
-            for name in objects:
-                stored = objects[name]
-                text = stored.dtype.kind == "O"
-                fields.setdefault(f"object/{name}", []).append(
-                    stored.asstr()[()] if text else stored[()]
-                )
-            span.append(np.asarray(file[SPAN]))
-            digest.append(np.asarray(file[DIGEST]).reshape(-1, 16))
-        shard.append(np.full(len(span[-1]), number))
+        table = np.load(path.with_suffix(".npy"), allow_pickle=False)
+        for name in table.dtype.names or ():
+            text = table[name].dtype.kind == "U"
+            fields.setdefault(name, []).append(table[name].astype(object) if text else table[name])
+        shard.append(np.full(len(table), number))
         rename(fields, local, names)
     whole = {field: np.concatenate(parts) for field, parts in fields.items()}
-    return whole, Pictures(np.concatenate(shard), np.concatenate(span), np.concatenate(digest))
+    span, digest = whole.pop(SPAN), whole.pop(DIGEST)
+    return whole, Pictures(np.concatenate(shard), span, digest)
 
 
 def rename(
@@ -253,10 +261,9 @@ def mapping(
 
 
 def keep_shards(shards: Sequence[Path], folder: Path) -> None:
-    """Copy the pictures of the shards to `folder`, in place of what is there."""
+    """Move the pictures of the shards to `folder`, in place of what is there."""
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
     for shard in shards:
-        name = shard.with_suffix(".h5").name
-        with h5py.File(shard.with_name(name), "r") as old, h5py.File(folder / name, "w") as new:
-            old.copy(PICTURES, new)
+        pictures = shard.with_suffix(".h5")
+        pictures.rename(folder / pictures.name)
