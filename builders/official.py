@@ -86,6 +86,7 @@ def build_listed(
     with read_all(images, read, options, about, job) as found:
         found.rest.left_out += listed.found.left_out
         found.rest.files += listed.found.files
+        found.rest.missing += listed.found.missing
         arrays, pictures = listed_arrays(found, listed, names)
         if not sided:
             arrays["category/flip"] = np.full_like(arrays["category/flip"], -1)
@@ -215,6 +216,6 @@ def checked_name(name: str) -> str:
         ValueError: it does not.
     """
     path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts:
+    if not name or "\0" in name or path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name!r} is no picture below ROOT")
     return path.as_posix()

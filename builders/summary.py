@@ -24,8 +24,8 @@ def summary(arrays: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> list
                          strict=True):  # fmt: skip
         lines.append(f"{name:<16}" + "".join(f"{count:>15}" for count in row))
     for split, pairs_in_it in zip(SPLITS, np.sum(rows, axis=0)[3:], strict=True):
-        if not pairs_in_it:
-            lines.append(f"No pairs in {split}: too few in all for the shares of --split.")
+        if not pairs_in_it and len(arrays["pair/source"]):
+            lines.append(f"No pairs in {split}.")
     if source["left_out"]:
         lines.append("left out:")
         lines += [f"{count:>8}  {reason}" for reason, count in source["left_out"].items()]

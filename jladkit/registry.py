@@ -17,6 +17,8 @@ SOURCES = {
     "coco": "jladkit.builders.coco:command",
     "pascal3d": "jladkit.builders.pascal3d:command",
     "pf-pascal": "jladkit.builders.pf_pascal:command",
+    "pf-willow": "jladkit.builders.pf_willow:command",
+    "spair": "jladkit.builders.spair:command",
     "synthetic": "jladkit.builders.synthetic:command",
 }
 

@@ -9,6 +9,8 @@ SUMMARIES = {
     "coco": "Any COCO-keypoints JSON with its pictures.",
     "pascal3d": "PASCAL3D+, or data in its layout.",
     "pf-pascal": "PF-PASCAL with the official train, val and test pairs.",
+    "pf-willow": "PF-WILLOW: every two pictures of a folder, or CNNGeo's list.",
+    "spair": "SPair-71k with the official pairs, large or small.",
     "synthetic": "Drawn objects and faces, no download.",
 }
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import default_collate
 from tqdm import tqdm
 
 from jladkit.formats.dataset import Dataset
@@ -28,6 +29,42 @@ class Images(TorchDataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         return squashed(self.data.image(int(self.rows[index])), self.size)
+
+
+class Pairs(TorchDataset[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]):
+    """The pairs of some rows of pair/*, squashed to squares.
+
+    Item i is, for pair rows[i]: source and target, (3, size, size) uint8 RGB; the keypoints of
+    both, (K, 2) float32 xy in pixels of their squares, NaN where none is annotated; and (K,) bool,
+    which are visible in both.
+    """
+
+    def __init__(self, data: Dataset, rows: Sequence[int] | NDArray[np.int64], size: int) -> None:
+        self.data, self.rows, self.size = data, np.asarray(rows), size
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        data, row = self.data, int(self.rows[index])
+        sides = [int(data.pair_source[row]), int(data.pair_target[row])]
+        pictures = [squashed(data.image(side), self.size) for side in sides]
+        points = to_square(data.object_keypoints[sides], data.object_size[sides], self.size)
+        source, target = torch.from_numpy(points.astype(np.float32))
+        common = torch.from_numpy(data.object_visible[sides].all(axis=0))
+        return pictures[0], pictures[1], source, target, common
+
+
+def collate_pairs(items: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
+    """Items of Pairs as a batch, for a DataLoader's `collate_fn`.
+
+    Pictures lie with their channels last, as they were decoded, which saves a slow copy.
+    """
+    # default_collate stacks into memory that worker and parent share.
+    columns = list(zip(*items, strict=True))
+    pictures = [default_collate([image.permute(1, 2, 0) for image in column]).permute(0, 3, 1, 2)
+                for column in columns[:2]]  # fmt: skip
+    return pictures + [default_collate(list(column)) for column in columns[2:]]
 
 
 def squashed(image: Image.Image, size: int) -> Tensor:

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from jladkit.builders import coco, pascal3d
-from jladkit.builders.build import Job
+from jladkit.builders.options import Job
 from jladkit.formats.dataset import Dataset, open_dataset
 
 ANCHORS = ("left_wheel", "right_wheel", "roof", "nose")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jladkit.builders import coco, pascal3d, pf_pascal
-from jladkit.builders.build import Job
+from jladkit.builders.options import Job
 from jladkit.formats.dataset import Dataset, open_dataset
 
 REPO = Path(__file__).parents[2]

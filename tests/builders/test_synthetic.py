@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 from scipy.io import loadmat
 
-from jladkit.builders.build import Job
+from jladkit.builders.options import Job
 from jladkit.builders.synthetic import Options, build, command, draw
 from jladkit.builders.synthetic_records import ANCHORS, mat_bytes, record_of
 from jladkit.builders.synthetic_render import VIEWPORT, Viewpoint, project, rasterise, visible
