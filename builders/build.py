@@ -26,10 +26,9 @@ from jladkit.builders.about import About
 from jladkit.builders.card import write_cards
 from jladkit.builders.objects import (
     Found,
-    InputFile,
     category_arrays,
 )
-from jladkit.builders.options import CropOptions, Job
+from jladkit.builders.options import Job, PairOptions
 from jladkit.builders.pairing import Agree, choose_pairs
 from jladkit.builders.splits import leakage
 from jladkit.builders.summary import compare_inputs, summary
@@ -176,12 +175,13 @@ def build_crops(
     units: Sequence[Unit],
     read: Callable[[Unit], Found],
     agree: Agree,
-    options: CropOptions,
+    options: PairOptions,
     job: Job,
     *,
     about: About,
     names: Names | None = None,
-    files: Iterable[InputFile] = (),
+    lists: Found | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> str:
     """Build a dataset.h5 of crops with pairs chosen among them.
 
@@ -194,7 +194,8 @@ def build_crops(
         job: output and workers.
         about: the source's facts, for the data card.
         names: the keypoint names of categories; of others, those that occur are taken, sorted.
-        files: further input files, for the digest.
+        lists: what was read and found missing before the units: lists, annotation files.
+        notes: further facts for the `source` attribute.
 
     Returns:
         The digest of the contents.
@@ -202,12 +203,14 @@ def build_crops(
     Raises:
         JladkitError: files are missing, or no object or no pair is left; the text says why.
     """
+    lists = lists or Found()
+    check_missing(lists.missing, about, job)
     with read_all(units, read, options, about, job) as found:
+        found.rest.add(lists)
         arrays, pictures = gather(found, names)
         arrays |= choose_pairs(arrays, agree, options)
         check_pairs(arrays, job)
-        found.rest.files += files
-        return write(builder, arrays, pictures, found, options, job, about)
+        return write(builder, arrays, pictures, found, options, job, about, notes)
 
 
 def gather(found: Read, names: Names | None) -> tuple[dict[str, np.ndarray], shards.Pictures]:

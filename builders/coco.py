@@ -76,7 +76,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     return build_crops(
         "coco", units, read, partial(agreement, options), recipe, job,
         names={name: keypoints for name, keypoints in names.values()},
-        files=[InputFile("annotations", digest, "", 0, 0)], about=ABOUT,
+        lists=Found(files=[InputFile("annotations", digest, "", 0, 0)]), about=ABOUT,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """One annotated object, from what a source says about it to its row in dataset.h5."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -122,9 +123,18 @@ class Found:
                 f"Reading it failed: {error.strerror}. Copy it again",
             )
             return None
-        sha256 = hashlib.sha256(raw).hexdigest()
-        self.files.append(InputFile(name, sha256, str(path), stat.st_size, stat.st_mtime_ns))
+        self.files.append(noted(raw, name, path, stat))
         return raw
+
+    def note(self, raw: bytes, name: str, path: Path) -> None:
+        """Note `raw`, a part of the file `path`, under `name`."""
+        self.files.append(noted(raw, name, path, path.stat()))
+
+
+def noted(raw: bytes, name: str, path: Path, stat: os.stat_result) -> InputFile:
+    """The record of an input."""
+    sha256 = hashlib.sha256(raw).hexdigest()
+    return InputFile(name, sha256, str(path), stat.st_size, stat.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,14 +38,14 @@ def choose_pairs(
     if options.split_by == "official":
         told = arrays["object/split"]
         fixed = dict(zip(image[told >= 0].tolist(), told[told >= 0].tolist(), strict=True))
-    parts = []
+    parts, known = [], False
     for code, name in enumerate(arrays["category/name"]):
         rng = np.random.default_rng([options.seed, zlib.crc32(str(name).encode())])
         rows = np.nonzero(arrays["object/category"] == code)[0]
         rng.permutation(len(rows))  # so that pairs stay those of jladkit 0.1's first files
         fields = {k: v[rows] for k, v in arrays.items() if k.startswith("object/")}
         poses = agree(fields)
-        check_known(poses, options)
+        known |= poses is not None
         pool = pairs.Pool(
             image[rows], visible[rows], options.least_common, poses, options.min_difference
         )
@@ -53,6 +53,11 @@ def choose_pairs(
         fixed |= dict(zip(image[rows].tolist(), split[rows].tolist(), strict=True))
         chosen = rows[rng.permuted(drawn, axis=1)]
         parts.append(np.column_stack([chosen, np.full(len(drawn), code), pair_split]))
+    if not known and (options.draw == "balanced" or options.min_difference > 0):
+        raise UsageError(
+            "--draw balanced and --min-difference need a difference of pose, but pairs are drawn "
+            "at random here. Give --pose-tolerance where the source has keypoints, or leave them."
+        )
     source, target, category, pair_split = np.concatenate(parts).T
     return {
         "object/split": split,
@@ -62,15 +67,6 @@ def choose_pairs(
         "pair/split": pair_split,
         "pair/common": pairs.common_keypoints(visible, source, target),
     }
-
-
-def check_known(poses: pairs.Poses | None, options: PairOptions) -> None:
-    """Raise UsageError where differences of pose are asked for and none are known."""
-    if poses is None and (options.draw == "balanced" or options.min_difference > 0):
-        raise UsageError(
-            "--draw balanced and --min-difference need a difference of pose, but pairs are drawn "
-            "at random here. Give --pose-tolerance where the source has keypoints, or leave them."
-        )
 
 
 def draw(

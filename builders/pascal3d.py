@@ -85,7 +85,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     check_start(root, job)
     if not (root / "Annotations").is_dir() and (root / RELEASE).is_dir():
         root = root / RELEASE
-    records, sets = list_records(root, options), {}
+    records, sets = list_records(root, options.category, options.part), {}
     if options.split_by == "official":
         sets = image_sets(root, sorted({PurePosixPath(name).parent.name for name in records}))
         records = [name for name in records if name in sets]
@@ -105,8 +105,8 @@ def agreement(options: Options, fields: Mapping[str, np.ndarray]) -> Poses:
     )
 
 
-def list_records(root: Path, options: Options) -> list[str]:
-    """The .mat files of the wanted categories and parts, below `root`, in order of name.
+def list_records(root: Path, categories: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """The .mat files of categories (none: of all) and parts, below `root`, in order of name.
 
     Raises:
         UsageError: a wanted category has no folder.
@@ -124,19 +124,19 @@ def list_records(root: Path, options: Options) -> list[str]:
             f"{RELEASE} folder."
         )
     known = sorted({folder.name.rpartition("_")[0] for folder in folders})
-    missing = sorted(set(options.category) - set(known))
+    missing = sorted(set(categories) - set(known))
     if missing:
         raise UsageError(f"No category {', '.join(missing)} in {root}. Known: {', '.join(known)}.")
     wanted = [
         folder
         for folder in folders
-        if folder.name.rpartition("_")[0] in (options.category or known)
-        and folder.name.rpartition("_")[2] in options.part
+        if folder.name.rpartition("_")[0] in (categories or known)
+        and folder.name.rpartition("_")[2] in parts
     ]
     records = [f"{f.name}/{p.name}" for f in wanted for p in sorted(f.glob("*.mat"))]
     if not records:
         raise JladkitError(
-            f"No records under {root}: expected Annotations/{known[0]}_{options.part[0]}/*.mat."
+            f"No records under {root}: expected Annotations/{known[0]}_{parts[0]}/*.mat."
         )
     return records
 
@@ -352,6 +352,17 @@ tolerance_options = stacked([
                         ("theta", "in-plane rotations"))
 ])  # fmt: skip
 
+record_options = stacked([
+    click.option("--part", multiple=True, type=click.Choice(PARTS), default=PARTS, show_default=True,
+                 help="Which parts to read; repeat for more."),
+    click.option("--keep", multiple=True, type=click.Choice(KEEP),
+                 help="Keep such objects, left out by default; repeat for more."),
+    click.option("--visibility", type=click.Choice(["status1", "location"]), show_default=True,
+                 default=default(Options, "visibility"),
+                 help="Visible is an anchor with status 1, or every one with a location."),
+    tolerance_options,
+])  # fmt: skip
+
 
 @click.command("pascal3d", short_help="PASCAL3D+ or data in its layout.")
 @job_options("pascal3d")
@@ -359,14 +370,7 @@ tolerance_options = stacked([
 @pair_options(
     Options, official="the release's val image sets are test, its train sets train and val."
 )
-@click.option("--part", multiple=True, type=click.Choice(PARTS), default=PARTS, show_default=True,
-              help="Which parts to read; repeat for more.")  # fmt: skip
-@click.option("--keep", multiple=True, type=click.Choice(KEEP),
-              help="Keep such objects, left out by default; repeat for more.")  # fmt: skip
-@click.option("--visibility", type=click.Choice(["status1", "location"]), show_default=True,
-              default=default(Options, "visibility"),
-              help="Visible is an anchor with status 1, or every one with a location.")  # fmt: skip
-@tolerance_options
+@record_options
 def command(root: Path, job: Job, **values: Any) -> None:
     """Build from PASCAL3D+, or from data in its layout.
 

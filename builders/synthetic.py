@@ -80,7 +80,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     check_output(job.out, overwrite=job.overwrite)
     make_folder(root)
     draw(root, options, workers=job.workers, overwrite=job.overwrite)
-    records = pascal3d.list_records(root, options)
+    records = pascal3d.list_records(root, options.category, options.part)
     read = partial(pascal3d.read_record, root=root, options=options, strict=job.strict)
     agree = partial(pascal3d.agreement, options)
     return build_crops("synthetic", records, read, agree, options, job, about=ABOUT)

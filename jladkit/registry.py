@@ -14,7 +14,11 @@ from typing import Any
 from jladkit.errors import UsageError
 
 SOURCES = {
+    "celeba": "jladkit.builders.celeba:command",
     "coco": "jladkit.builders.coco:command",
+    "jlad": "jladkit.builders.jlad:command",
+    "mafl": "jladkit.builders.mafl:command",
+    "mtfl": "jladkit.builders.mtfl:command",
     "pascal3d": "jladkit.builders.pascal3d:command",
     "pf-pascal": "jladkit.builders.pf_pascal:command",
     "pf-willow": "jladkit.builders.pf_willow:command",

@@ -6,7 +6,11 @@ from jladkit import registry
 from jladkit.cli import LazyGroup
 
 SUMMARIES = {
+    "celeba": "CelebA's aligned faces, without MAFL's test faces.",
     "coco": "Any COCO-keypoints JSON with its pictures.",
+    "jlad": "The paper's data set: PASCAL3D+ and MAFL in one file.",
+    "mafl": "MAFL: CelebA's faces that landmarks are scored on.",
+    "mtfl": "MTFL's faces, with those of AFLW that are its test list.",
     "pascal3d": "PASCAL3D+, or data in its layout.",
     "pf-pascal": "PF-PASCAL with the official train, val and test pairs.",
     "pf-willow": "PF-WILLOW: every two pictures of a folder, or CNNGeo's list.",
