@@ -12,3 +12,5 @@ class About:
     licence: str  # the terms, in a short sentence; "not stated" where its authors state none
     citation: str  # authors, title, venue, year
     layout: str  # what ROOT must look like, a line for each kind of file
+    creator: str = ""  # its authors; "" where that is for the user to say
+    published: str = ""  # the year

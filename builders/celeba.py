@@ -48,6 +48,8 @@ list_landmarks_align_celeba.txt           (also below Anno/)
 list_eval_partition.txt                   (also below Eval/)
 MAFL/training.txt and MAFL/testing.txt    19,000 and 1,000 names
 """,
+    creator="Z. Liu, P. Luo, X. Wang, X. Tang",
+    published="2015",
 )
 PICTURES = "img_align_celeba"
 LANDMARKS = "list_landmarks_align_celeba.txt"

@@ -37,6 +37,8 @@ PASCAL3D:
 CELEBA:
 {celeba.ABOUT.layout.strip()}
 """,
+    creator="S. Jeon, D. Min, S. Kim, K. Sohn",
+    published="2019",
 )
 Unit = str | Face  # a record of PASCAL3D+, or a face
 

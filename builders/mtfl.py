@@ -39,6 +39,8 @@ ABOUT = About(
 training.txt and testing.txt     path x1 x2 x3 x4 x5 y1 y2 y3 y4 y5
 AFLW/*.jpg, lfw_5590/*.jpg ...   the pictures that they name; or all of it in one .tar
 """,
+    creator="Z. Zhang, P. Luo, C. C. Loy, X. Tang",
+    published="2014",
 )
 FILES = {"train": "training.txt", "aflw": "testing.txt"}
 LISTS = (*FILES, "all")

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from PIL import ImageOps
 
 from jladkit.builders import crops
 from jladkit.builders.about import About
@@ -21,6 +22,7 @@ from jladkit.builders.objects import (
     Stored,
     category_arrays,
     decode_or_refuse,
+    mirror,
     object_arrays,
     open_or_refuse,
 )
@@ -81,9 +83,9 @@ def build_listed(
     Raises:
         JladkitError: pictures are missing and that was not allowed, or no pair is left.
     """
-    images = sorted({annotation.image for annotation in listed.annotations})
+    pictures = sorted({picture_of(annotation) for annotation in listed.annotations})
     read = partial(read_whole, root=root, strict=job.strict)
-    with read_all(images, read, options, about, job) as found:
+    with read_all(pictures, read, options, about, job) as found:
         found.rest.left_out += listed.found.left_out
         found.rest.files += listed.found.files
         found.rest.missing += listed.found.missing
@@ -94,18 +96,24 @@ def build_listed(
         return write(builder, arrays, pictures, found, options, job, about, told)
 
 
-def read_whole(name: str, *, root: Path, strict: bool) -> Found:
+def picture_of(annotation: Annotation) -> tuple[str, bool]:
+    """The picture that an annotation's object is stored with: its path, and whether mirrored."""
+    return annotation.image, annotation.mirrored
+
+
+def read_whole(picture: tuple[str, bool], *, root: Path, strict: bool) -> Found:
     """A picture as it is in its file, encoded anew only where that is needed to see it right."""
+    name, mirrored = picture
     found = Found(strict=strict)
     raw = found.read(root / name, name)
     opened = open_or_refuse(found, root / name, raw) if raw is not None else None
     image = decode_or_refuse(found, opened, 1, raw) if opened is not None and raw else None
     if raw is None or opened is None or image is None:
         return found
-    plain = not opened.turned and not opened.image.mode.startswith("I")
-    annotation = Annotation(name, 0, "", {}, WHOLE)
-    picture = raw if plain else crops.encode(image)
-    found.objects.append(Stored(annotation, WHOLE, picture, image.size, image.size, IDENTITY))
+    plain = not opened.turned and not opened.image.mode.startswith("I") and not mirrored
+    stored = raw if plain else crops.encode(ImageOps.mirror(image) if mirrored else image)
+    annotation = Annotation(name, int(mirrored), "", {}, WHOLE)
+    found.objects.append(Stored(annotation, WHOLE, stored, image.size, image.size, IDENTITY))
     return found
 
 
@@ -114,8 +122,9 @@ def listed_arrays(
 ) -> tuple[dict[str, Any], Pictures]:
     """Every field of the file but the pictures, and where these lie."""
     read, lying = gather(found, None)
-    pictures = {str(image): row for row, image in enumerate(read["object/source_image"])}
-    rows = [row for row, a in enumerate(listed.annotations) if a.image in pictures]
+    keys = zip(read["object/source_image"], read["object/source_index"], strict=True)
+    pictures = {(str(image), bool(index)): row for row, (image, index) in enumerate(keys)}
+    rows = [row for row, a in enumerate(listed.annotations) if picture_of(a) in pictures]
     check_any(rows, found.rest)
     place = {row: new for new, row in enumerate(rows)}
     kept = [k for k, (a, b, _) in enumerate(listed.pairs) if a in place and b in place]
@@ -126,7 +135,7 @@ def listed_arrays(
         raise JladkitError("No pair is left: of each, a picture is missing or broken.")
     used = sorted({listed.annotations[row].category for row in rows})
     kept_annotations = [listed.annotations[row] for row in rows]
-    own = [pictures[annotation.image] for annotation in kept_annotations]
+    own = [pictures[picture_of(annotation)] for annotation in kept_annotations]
     objects = [
         placed(annotation, read["object/size"][row])
         for annotation, row in zip(kept_annotations, own, strict=True)
@@ -155,7 +164,8 @@ def placed(annotation: Annotation, size: Sequence[int] | np.ndarray) -> Stored:
     width, height = int(size[0]), int(size[1])
     whole = np.array([-0.5, -0.5, width - 0.5, height - 0.5])
     box = annotation.box if np.isfinite(annotation.box).all() else whole
-    return Stored(annotation, box, b"", (width, height), (width, height), IDENTITY)
+    to_source = mirror(width) if annotation.mirrored else IDENTITY
+    return Stored(annotation, box, b"", (width, height), (width, height), to_source)
 
 
 def spanned(parts: Sequence[bytes], field: str) -> dict[str, np.ndarray]:

@@ -14,7 +14,6 @@ from jladkit.builders.crops import ENCODINGS, PADDINGS, QUALITY, SHAPES
 from jladkit.builders.objects import CropStyle
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import open_dataset
-from jladkit.formats.files import check_output
 
 DRAWS = ("uniform", "balanced")
 
@@ -43,6 +42,12 @@ class Job:
         return self.out.with_suffix(".shards")
 
 
+def check_split(split: Sequence[int]) -> None:
+    """Raise UsageError unless `split` is three shares, not all 0."""
+    if min(split) < 0 or sum(split) == 0:
+        raise UsageError(f"--split must be three shares of 0 or more, but is {tuple(split)}.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairOptions:
     """What every builder shares that chooses its own pairs."""
@@ -58,8 +63,7 @@ class PairOptions:
     split_by: str = "image"
 
     def __post_init__(self) -> None:
-        if min(self.split) < 0 or sum(self.split) == 0:
-            raise UsageError(f"--split must be three shares of 0 or more, but is {self.split}.")
+        check_split(self.split)
         for name, value in vars(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"--{name.replace('_', '-')} must be a number, but is {value}.")
@@ -254,15 +258,3 @@ def recipe_options(path: Path, source: str) -> dict[str, Any]:
             f"jladkit build-dataset {recipe.get('builder')} --recipe-from {path} ..."
         )
     return options
-
-
-def check_start(root: Path, job: Job) -> None:
-    """Refuse early what would fail after a long build.
-
-    Raises:
-        UsageError: `root` is no folder, or the output exists.
-        JladkitError: the output's folder cannot be made.
-    """
-    if not root.is_dir():
-        raise UsageError(f"There is no folder {root}. ROOT must be where the source was unpacked.")
-    check_output(job.out, overwrite=job.overwrite)

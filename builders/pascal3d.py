@@ -48,6 +48,8 @@ ABOUT = About(
 Annotations/<category>_imagenet/*.mat     and _pascal
 Images/<category>_imagenet/*.JPEG         and _pascal/*.jpg
 """,
+    creator="Y. Xiang, R. Mottaghi, S. Savarese",
+    published="2014",
 )
 SETS = "Image_sets"
 VOC_SETS = "PASCAL/VOCdevkit/VOC2012/ImageSets/Main"

@@ -4,6 +4,8 @@
     ROOT/PF-dataset-PASCAL/JPEGImages/*.jpg         as the lists name them
     ROOT/PF-dataset-PASCAL/Annotations/<category>/*.mat     kps, bbox; only for --annotations mat
 
+The train list has every pair twice, the second time mirrored (flip is 1); --mirrored keeps both.
+
 In the lists only test rows have keypoints; they belong to the pair, have no names and come in the
 same order on both sides, so every test row makes two objects. The other rows make one object for
 each picture and class. The lists hold no boxes: the box of an object is the extent of its
@@ -49,6 +51,8 @@ image_pairs/{train,val,test}_pairs.csv     as NCNet and WeakAlign hand them out
 PF-dataset-PASCAL/JPEGImages/*.jpg         the pictures that they name
 PF-dataset-PASCAL/Annotations/*/*.mat      only for --annotations mat
 """,
+    creator="B. Ham, M. Cho, C. Schmid, J. Ponce",
+    published="2017",
 )
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -60,7 +64,7 @@ JLAD = (
     "sofa", "train", "tvmonitor",
 )  # fmt: skip
 COLUMNS = ("source_image", "target_image", "class")
-MIRRORED = "row mirrored (flip is 1), the plain one is kept"
+MIRRORED = "row mirrored (flip is 1), the plain one is kept (--mirrored keeps both)"
 UNWANTED = "row of a category outside --categories jlad"
 REPEATED = "test row that repeats a pair of another list (--clean)"
 CLEAN = {"none": (), "train": (0,), "train-val": (0, 1)}  # lists that test must not repeat
@@ -76,6 +80,7 @@ class Options:
     annotations: str = "lists"
     categories: str = "all"
     clean: str = "none"
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Row:
     images: tuple[str, str]
     points: tuple[np.ndarray, np.ndarray]
     line: int
+    mirrored: bool = False
 
     @property
     def pair(self) -> frozenset[str]:
@@ -108,7 +114,8 @@ def build(root: Path, options: Options, job: Job) -> str:
     """
     check_start(root, job)
     listed = Listed(found=Found(strict=job.strict))
-    rows = [row for split in range(3) for row in read_list(root, split, listed.found)]
+    found = listed.found
+    rows = [r for split in range(3) for r in read_list(root, split, found, options.mirrored)]
     if not rows:
         raise JladkitError(
             f"The lists below {root / 'image_pairs'} have no row that can be used. "
@@ -163,8 +170,8 @@ def list_path(root: Path, split: int) -> Path:
     return root / "image_pairs" / f"{SPLITS[split]}_pairs.csv"
 
 
-def read_list(root: Path, split: int, found: Found) -> list[Row]:
-    """The rows of one list, without the mirrored ones.
+def read_list(root: Path, split: int, found: Found, mirrored: bool = False) -> list[Row]:
+    """The rows of one list, with or without the mirrored ones.
 
     Raises:
         JladkitError: it is missing, has other columns, or (under --strict) a broken row.
@@ -190,7 +197,7 @@ def read_list(root: Path, split: int, found: Found) -> list[Row]:
         )
     rows = []
     for line, record in enumerate(records, start=2):
-        if record.get("flip") == "1":
+        if record.get("flip") == "1" and not mirrored:
             found.skip(MIRRORED, path)
             continue
         try:
@@ -214,7 +221,8 @@ def parse_row(record: dict[str, str], split: int, line: int) -> Row:
         )
         if points[0].shape != points[1].shape:
             raise ValueError(f"{len(points[0])} keypoints in A but {len(points[1])} in B")
-    return Row(split, CLASSES[number - 1], images, points, line)
+    flip = record.get("flip") == "1"
+    return Row(split, CLASSES[number - 1], images, points, line, mirrored=flip)
 
 
 def parse_points(x: str, y: str) -> np.ndarray:
@@ -235,15 +243,16 @@ def add_rows(
         rows: whose pictures are all in `told`, where that is given.
         told: category and picture to what its .mat file says.
     """
-    known: dict[tuple[int, str, str], int] = {}
+    known: dict[tuple[int, str, str, bool], int] = {}
     for row in rows:
         sides = []
         for image, points in zip(row.images, row.points, strict=True):
-            key = (row.split, row.category, image)
+            key = (row.split, row.category, image, row.mirrored)
             if len(points) or key not in known:
                 known[key] = len(listed.annotations)
-                one = as_object(row, image, points) if told is None else told[key[1:]]
-                listed.annotations.append(replace(one, index=known[key], split=row.split))
+                one = as_object(row, image, points) if told is None else told[key[1:3]]
+                one = replace(one, index=known[key], split=row.split, mirrored=row.mirrored)
+                listed.annotations.append(one)
             sides.append(known[key])
         listed.pairs.append((sides[0], sides[1], row.split))
 
@@ -358,6 +367,9 @@ def is_unlike(row: Row, told: Mapping[tuple[str, str], Annotation]) -> bool:
     "Leave out the test pairs that stand, in either direction, in the train list (204 of 299 "
     "stay), or in the train or val list (169 stay).",
 )
+@click.option("--mirrored", is_flag=True,
+              help="Keep the train list's mirrored rows too, as NCNet and WeakAlign train: pictures "
+              "and points left to right, so that a keypoint's name no longer tells its side.")  # fmt: skip
 def command(root: Path, job: Job, **values: Any) -> None:
     """Build from PF-PASCAL with the official pairs.
 

@@ -40,6 +40,8 @@ ABOUT = About(
 PF-dataset-WILLOW/<folder>/*.png     and a .mat beside each; the folder may also be PF-dataset
 test_pairs_pf.csv                    the list of pairs, where you have it
 """,
+    creator="B. Ham, M. Cho, C. Schmid, J. Ponce",
+    published="2016",
 )
 FOLDERS = ("PF-dataset-WILLOW", "PF-dataset", "")  # as the code's copy, the archive, others have it
 LISTS = ("test_pairs_pf.csv", "test_pairs.csv")

@@ -48,6 +48,8 @@ ImageAnnotation/<category>/*.json          keypoints, box and flags of each pict
 JPEGImages/<category>/*.jpg                the pictures
 PairAnnotation/{trn,val,test}/*.json       only for --check-pairs
 """,
+    creator="J. Min, J. Lee, J. Ponce, M. Cho",
+    published="2019",
 )
 LISTS = ("trn", "val", "test")
 PART = r"[^-:/\\.\0][^-:/\\\0]*"  # of a line: a name, that leads to no other folder

@@ -37,6 +37,8 @@ ABOUT = About(
 Annotations/<category>_imagenet/*.mat     drawn by jladkit, in PASCAL3D+'s layout
 Images/<category>_imagenet/*.JPEG
 """,
+    creator="jladkit",
+    published="2026",
 )
 MARKER = "drawn.json"
 EDITION = 1  # goes up when the same options draw other pictures

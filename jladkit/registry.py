@@ -16,6 +16,7 @@ from jladkit.errors import UsageError
 SOURCES = {
     "celeba": "jladkit.builders.celeba:command",
     "coco": "jladkit.builders.coco:command",
+    "folder": "jladkit.builders.folder:command",
     "jlad": "jladkit.builders.jlad:command",
     "mafl": "jladkit.builders.mafl:command",
     "mtfl": "jladkit.builders.mtfl:command",
@@ -24,6 +25,7 @@ SOURCES = {
     "pf-willow": "jladkit.builders.pf_willow:command",
     "spair": "jladkit.builders.spair:command",
     "synthetic": "jladkit.builders.synthetic:command",
+    "voc": "jladkit.builders.voc:command",
 }
 
 METHODS = {

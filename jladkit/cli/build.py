@@ -8,6 +8,7 @@ from jladkit.cli import LazyGroup
 SUMMARIES = {
     "celeba": "CelebA's aligned faces, without MAFL's test faces.",
     "coco": "Any COCO-keypoints JSON with its pictures.",
+    "folder": "Any folder of pictures, without annotations.",
     "jlad": "The paper's data set: PASCAL3D+ and MAFL in one file.",
     "mafl": "MAFL: CelebA's faces that landmarks are scored on.",
     "mtfl": "MTFL's faces, with those of AFLW that are its test list.",
@@ -16,6 +17,7 @@ SUMMARIES = {
     "pf-willow": "PF-WILLOW: every two pictures of a folder, or CNNGeo's list.",
     "spair": "SPair-71k with the official pairs, large or small.",
     "synthetic": "Drawn objects and faces, no download.",
+    "voc": "PASCAL VOC's pictures, without annotations.",
 }
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats import dataset, predictions, result
 from jladkit.formats.dataset import SPLITS, Dataset, content_digest, open_dataset
+from jladkit.formats.describe import describe
 from jladkit.formats.files import to_json, written_aside
 from jladkit.formats.predictions import Predictions, check_belongs, open_predictions
 from jladkit.formats.result import read_result
 
-AZIMUTH_BINS = 12
 SPLIT = click.Choice(SPLITS)
 
 
@@ -105,51 +105,7 @@ def about_dataset(data: Dataset) -> dict[str, Any]:
             f"{data.path} was changed after it was built: its contents have the digest "
             f"{found[:12]}, it says {data.digest[:12]}. Make it again: {dataset.REMEDY}"
         )
-    codes = range(len(data.categories))
-    seen = data.object_viewpoint[np.isfinite(data.object_viewpoint[:, :2]).all(axis=1)]
-    return {
-        "format": dataset.FORMAT,
-        "schema": dataset.SCHEMA,
-        "name": data.name,
-        "digest": data.digest,
-        "objects": {data.categories[c]: by_split(data, "object", c) for c in codes},
-        "pairs": {data.categories[c]: by_split(data, "pair", c) for c in codes},
-        "keypoints": {data.categories[c]: keypoint_counts(data, c) for c in codes},
-        "common_keypoints_of_a_pair": spread(data.pair_common),
-        "stored_pictures": {
-            "longer_side": spread(data.object_size.max(axis=1)),
-            "megabytes": round(data.on_disk("object/image_bytes").shape[0] / 1e6, 3),
-        },
-        "viewpoints": {
-            "known": len(seen),
-            "azimuth_by_30_degrees": np.histogram(seen[:, 0] % 360, AZIMUTH_BINS, range=(0, 360))[
-                0
-            ].tolist(),
-            "elevation": spread(seen[:, 1]),
-        },
-        "source": data.source,
-        "recipe": data.recipe,
-    }
-
-
-def by_split(data: Dataset, what: str, code: int) -> dict[str, int]:
-    """How many objects or pairs (`what`) of a category each split has."""
-    mine = data.arrays[f"{what}/split"][data.arrays[f"{what}/category"] == code]
-    return dict(zip(SPLITS, np.bincount(mine, minlength=3).tolist(), strict=True))
-
-
-def keypoint_counts(data: Dataset, code: int) -> dict[str, int]:
-    """In how many of a category's objects each keypoint is visible."""
-    counts = data.object_visible[data.object_category == code].sum(axis=0).tolist()
-    names = data.keypoint_names[code]
-    return dict(zip(names, counts[: len(names)], strict=True))
-
-
-def spread(values: np.ndarray) -> dict[str, float] | None:
-    """Least, mean and most; None of nothing."""
-    if not values.size:
-        return None
-    return {"least": float(values.min()), "mean": float(values.mean()), "most": float(values.max())}
+    return describe(data)
 
 
 def about_predictions(said: Predictions) -> dict[str, Any]:
@@ -213,9 +169,10 @@ def short(value: Any) -> str:
 def draw(
     data: Dataset, said: Predictions | None, png: Path, split: str | None, count: int, seed: int
 ) -> None:
-    """Write a contact sheet of pairs, or of objects where a method found landmarks only."""
+    """Write a contact sheet of pairs; of objects where there are none, or only landmarks."""
     sheets = import_module("jladkit.reports.contact_sheet")  # by name: the core imports no report
-    what = "object" if said is not None and said.pair_points is None else "pair"
+    only_objects = said.pair_points is None if said is not None else not len(data.pair_split)
+    what = "object" if only_objects else "pair"
     told, found = points_of(data, said, what)
     rows = told
     if split is not None:

@@ -222,6 +222,27 @@ def test_with_mat_files_an_object_stands_for_its_picture_once_a_split(tmp_path):
     assert data.source["test_pairs_unlike_mat"] == 0
 
 
+def test_mirrored_rows_have_mirrored_pictures_points_and_boxes(tmp_path):
+    data = build(mat_root(tmp_path / "in"), tmp_path / "a.h5", annotations="mat", mirrored=True)
+    assert names(data) == ["0 a-b", "0 a-b", "0 c-d", "0 c-d", "1 c-e", "2 e-f", "2 a-b"]
+    plain, turned = data.pair_source[:2]
+    width = data.object_size[turned, 0]
+    pixels = np.asarray(data.image(plain), dtype=int)
+    assert np.abs(np.asarray(data.image(turned), dtype=int)[:, ::-1] - pixels).max() <= 4
+    assert np.abs(np.asarray(data.image(turned), dtype=int) - pixels).max() > 100
+    shown = data.object_visible[plain]
+    assert data.object_visible[turned].tolist() == shown.tolist()
+    back = [width - 1, 0] + data.object_keypoints[turned] * [-1, 1]
+    np.testing.assert_allclose(back[shown], data.object_keypoints[plain][shown])
+    np.testing.assert_array_equal(data.object_box[turned], [width - 71, 3, width - 6, 55])
+    matrix = data.object_to_source[turned]
+    np.testing.assert_array_equal(
+        data.object_keypoints[turned][shown] @ matrix[:, :2].T + matrix[:, 2],
+        data.object_keypoints[plain][shown],
+    )
+    assert data.source["left_out"] == {}
+
+
 def test_test_rows_unlike_the_mat_files_are_told(tmp_path):
     data = build(mat_root(tmp_path / "in"), tmp_path / "a.h5", annotations="mat")
     assert data.source["test_pairs_unlike_mat"] == 2
