@@ -8,6 +8,7 @@ keypoints lie alike in their boxes (--pose-tolerance).
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,6 +37,8 @@ ABOUT = About(
 images/                          the pictures that its file_name fields name
 """,
 )
+CODES = (0, 1, 2)  # of a keypoint: absent, hidden, visible
+VISIBLE = 2
 IMAGE_FOLDERS = ("images", "Images", "")  # where pictures usually lie below ROOT
 
 Record = Mapping[str, Any]
@@ -276,12 +279,13 @@ def read_annotation(
         return None
     category, keypoints = names[record["category_id"]]
     try:
-        values = np.array(record.get("keypoints", []), dtype=float).reshape(-1, 3)
+        flat = [float(value) for value in record.get("keypoints", [])]
         box = np.array(record["bbox"], dtype=float).reshape(4)
     except (KeyError, TypeError, ValueError):
-        values, box = np.zeros((0, 3)), np.full(4, np.nan)
-    codes = np.isin(values[:, 2], (0, 1, 2)).all()
-    if len(values) != len(keypoints) or not codes or not np.isfinite(box).all():
+        flat, box = [], np.full(4, np.nan)
+    codes = flat[2::3]
+    whole = len(flat) == 3 * len(keypoints) and all(code in CODES for code in codes)
+    if not whole or not np.isfinite(box).all():
         found.refuse(
             "annotation broken", path,
             f"Give annotation {record.get('id')} a bbox of four numbers and {3 * len(keypoints)} "
@@ -289,10 +293,11 @@ def read_annotation(
         )  # fmt: skip
         return None
     points = {}
-    for keypoint, (x, y, v) in zip(keypoints, values, strict=True):
-        there = bool(v > 0 and np.isfinite([x, y]).all())
-        xy = (x, y) if there else (np.nan, np.nan)
-        points[keypoint] = Point(*map(float, xy), visible=there and v == 2, status=int(v))
+    for keypoint, x, y, code in zip(keypoints, flat[::3], flat[1::3], codes, strict=True):
+        if code > 0 and math.isfinite(x) and math.isfinite(y):
+            points[keypoint] = Point(x, y, code == VISIBLE, int(code))
+        else:
+            points[keypoint] = Point(math.nan, math.nan, False, int(code))
     x, y, width, height = box - 0.5 * np.array([1, 1, 0, 0])
     return Annotation(image, index, category, points, np.array([x, y, x + width, y + height]))
 

@@ -126,7 +126,8 @@ class Blocks:
     """Pairs of cells, as spans of `rows`, the objects in order of their cells.
 
     Block b holds the pairs of rows[first[b] : first[b] + ...] and rows[second[b] : second[b] +
-    width[b]]. `ends` counts the pairs up to and with each block.
+    width[b]], or where first and second are one, every two of these rows. `ends` counts the pairs
+    up to and with each block.
     """
 
     rows: np.ndarray  # (n,)
@@ -159,7 +160,8 @@ def blocks_of(pool: Pool) -> Blocks:
             first.append(a)
             second.append(b)
     a, b = np.concatenate(first), np.concatenate(second)
-    pairs = sizes[a].astype(np.int64) * sizes[b]
+    sizes = sizes.astype(np.int64)
+    pairs = np.where(a == b, sizes[a] * (sizes[a] - 1) // 2, sizes[a] * sizes[b])
     return Blocks(there[order], starts[a], starts[b], sizes[b], np.cumsum(pairs))
 
 
@@ -237,16 +239,14 @@ def random_pairs(
 
 
 def pairs_at(pool: Pool, blocks: Blocks, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the numbered pairs in blocks that are eligible, and their differences.
-
-    A block of a cell with itself numbers each pair twice and each object with itself; the one
-    with its first place below its second counts.
-    """
+    """Those of the numbered pairs in blocks that are eligible, and their differences."""
     block = np.searchsorted(blocks.ends, numbers, side="right")
     within = numbers - np.append(0, blocks.ends)[block]
-    a = blocks.first[block] + within // blocks.width[block]
-    b = blocks.second[block] + within % blocks.width[block]
-    a, b = a[a < b], b[a < b]
+    first, width = blocks.first[block], blocks.width[block]
+    alone = first == blocks.second[block]
+    low, high = every_two(within)
+    a = first + np.where(alone, low, within // width)
+    b = blocks.second[block] + np.where(alone, high, within % width)
     i, j = np.minimum(blocks.rows[a], blocks.rows[b]), np.maximum(blocks.rows[a], blocks.rows[b])
     good = pool.images[i] != pool.images[j]
     if pool.min_common > 0:
@@ -257,6 +257,13 @@ def pairs_at(pool: Pool, blocks: Blocks, numbers: np.ndarray) -> tuple[np.ndarra
     apart = pool.poses.difference(i, j)
     good = np.isfinite(apart) & (apart >= pool.least)
     return np.stack([i[good], j[good]], axis=1), apart[good]
+
+
+def every_two(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs (0, 1), (0, 2), (1, 2), (0, 3) ... by their numbers 0, 1, 2, 3 ..."""
+    high = ((1 + np.sqrt(1.0 + 8.0 * numbers)) / 2).astype(np.int64)
+    high -= high * (high - 1) // 2 > numbers  # where the root was rounded up
+    return numbers - high * (high - 1) // 2, high
 
 
 def common_keypoints(visible: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -128,3 +128,14 @@ def test_a_category_without_viewpoints_has_no_pairs():
     pool = Pool(np.arange(4), np.ones((4, 1), dtype=bool), 0, pairs.viewpoints(view, 9, 9, 180))
     assert len(pairs.eligible_pairs(pool)[0]) == 0
     assert not list(pairs.random_pairs(pool, np.random.default_rng(0), 1000))
+
+
+def test_every_two_numbers_each_pair_once():
+    low, high = pairs.every_two(np.arange(45))
+    assert list(zip(low.tolist(), high.tolist(), strict=True)) == [
+        (i, j) for j in range(10) for i in range(j)
+    ]
+    far = np.array([2**50 - 1, 2**50])
+    low, high = pairs.every_two(far)
+    assert (high * (high - 1) // 2 + low == far).all()
+    assert ((low >= 0) & (low < high)).all()
