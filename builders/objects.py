@@ -42,6 +42,7 @@ class Annotation:
     occluded: int = -1
     difficult: int = -1
     split: int = -1  # 0 train, 1 val, 2 test where the source decides; -1 where the build does
+    mirrored: bool = False  # stored as its mirror picture (builders/official.py)
 
     @property
     def visible(self) -> int:
@@ -317,7 +318,8 @@ def object_arrays(
         "object/keypoints": to_stored(to_source, points[..., :2]),
         "object/visible": points[..., 2] > 0,
         "object/status": points[..., 3].astype(int),
-        "object/box": to_stored(to_source, boxes).reshape(-1, 4),
+        # In a mirror picture left and right change places.
+        "object/box": np.sort(to_stored(to_source, boxes), axis=1).reshape(-1, 4),
         "object/size": np.array([s.size for s in objects]).reshape(-1, 2),
         "object/viewpoint": np.array([a.viewpoint for a in told], dtype=float).reshape(-1, 4),
         "object/truncated": np.array([a.truncated for a in told], dtype=int),
