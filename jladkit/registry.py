@@ -14,6 +14,7 @@ from typing import Any
 from jladkit.errors import UsageError
 
 SOURCES = {
+    "caltech101": "jladkit.builders.caltech101:command",
     "celeba": "jladkit.builders.celeba:command",
     "coco": "jladkit.builders.coco:command",
     "jlad": "jladkit.builders.jlad:command",
@@ -24,6 +25,7 @@ SOURCES = {
     "pf-willow": "jladkit.builders.pf_willow:command",
     "spair": "jladkit.builders.spair:command",
     "synthetic": "jladkit.builders.synthetic:command",
+    "tss": "jladkit.builders.tss:command",
 }
 
 METHODS = {
