@@ -1,13 +1,15 @@
 """Data sets whose pairs are given: pictures stay whole, pairs and splits are those of the lists.
 
-Their builders read the lists into a `Listed`; what follows is the same for all.
+Their builders read the lists into a `Listed`; what follows is the same for all. A picture that an
+annotation wants mirrored is stored so, without loss, and `object/to_source` leads back.
 """
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import ImageOps
@@ -22,7 +24,6 @@ from jladkit.builders.objects import (
     Stored,
     category_arrays,
     decode_or_refuse,
-    mirror,
     object_arrays,
     open_or_refuse,
 )
@@ -32,7 +33,15 @@ from jladkit.builders.shards import Pictures
 from jladkit.errors import JladkitError
 from jladkit.formats.files import Pieces
 
+Row = TypeVar("Row")
 WHOLE = np.full(4, np.nan)  # the box of an object that is its whole picture
+
+
+class Unit(NamedTuple):
+    """A picture that is to be read: its path below the root, and how it is to be stored."""
+
+    image: str
+    ways: tuple[bool, ...]  # False: as it is, True: mirrored
 
 
 @dataclass
@@ -42,7 +51,8 @@ class Listed:
     `annotations` carry their split; a box of NaN stands for the whole picture. `pairs` are rows of
     `annotations` and the split. `masks`, where a source has them, are 1-bit PNGs in the order of
     `annotations`, b"" for none. `flow`, where a source has it, reads the (H, W, 2) float32 flow
-    of a pair, given its row in `pairs`.
+    of a pair, given its row in `pairs`. Masks and flow are those of the pictures as they will be
+    stored; keypoints and boxes those of the files.
     """
 
     annotations: list[Annotation] = field(default_factory=list)
@@ -83,9 +93,12 @@ def build_listed(
     Raises:
         JladkitError: pictures are missing and that was not allowed, or no pair is left.
     """
-    pictures = sorted({picture_of(annotation) for annotation in listed.annotations})
+    ways: dict[str, set[bool]] = {}
+    for annotation in listed.annotations:
+        ways.setdefault(annotation.image, set()).add(annotation.mirrored)
+    units = [Unit(image, tuple(sorted(ways[image]))) for image in sorted(ways)]
     read = partial(read_whole, root=root, strict=job.strict)
-    with read_all(pictures, read, options, about, job) as found:
+    with read_all(units, read, options, about, job) as found:
         found.rest.left_out += listed.found.left_out
         found.rest.files += listed.found.files
         found.rest.missing += listed.found.missing
@@ -96,25 +109,34 @@ def build_listed(
         return write(builder, arrays, pictures, found, options, job, about, told)
 
 
-def picture_of(annotation: Annotation) -> tuple[str, bool]:
-    """The picture that an annotation's object is stored with: its path, and whether mirrored."""
-    return annotation.image, annotation.mirrored
+def read_whole(unit: Unit, *, root: Path, strict: bool) -> Found:
+    """A picture as it is in its file, encoded anew only where that is needed to see it right.
 
-
-def read_whole(picture: tuple[str, bool], *, root: Path, strict: bool) -> Found:
-    """A picture as it is in its file, encoded anew only where that is needed to see it right."""
-    name, mirrored = picture
+    What is stored mirrored comes as its object 1, the picture as it is as its object 0.
+    """
     found = Found(strict=strict)
-    raw = found.read(root / name, name)
-    opened = open_or_refuse(found, root / name, raw) if raw is not None else None
+    path = root / unit.image
+    raw = found.read(path, unit.image)
+    opened = open_or_refuse(found, path, raw) if raw is not None else None
     image = decode_or_refuse(found, opened, 1, raw) if opened is not None and raw else None
     if raw is None or opened is None or image is None:
         return found
-    plain = not opened.turned and not opened.image.mode.startswith("I") and not mirrored
-    stored = raw if plain else crops.encode(ImageOps.mirror(image) if mirrored else image)
-    annotation = Annotation(name, int(mirrored), "", {}, WHOLE)
-    found.objects.append(Stored(annotation, WHOLE, stored, image.size, image.size, IDENTITY))
+    plain = not opened.turned and not opened.image.mode.startswith("I")
+    for mirrored in unit.ways:
+        picture = raw if plain else crops.encode(image)
+        if mirrored:
+            picture = crops.encode(ImageOps.mirror(image), "png")
+        annotation = Annotation(unit.image, int(mirrored), "", {}, WHOLE)
+        found.objects.append(Stored(annotation, WHOLE, picture, image.size, image.size, IDENTITY))
     return found
+
+
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture; None where it is missing or broken, which is said later."""
+    try:
+        return crops.open_picture(path, path.read_bytes()).size
+    except (OSError, JladkitError):
+        return None
 
 
 def listed_arrays(
@@ -122,9 +144,10 @@ def listed_arrays(
 ) -> tuple[dict[str, Any], Pictures]:
     """Every field of the file but the pictures, and where these lie."""
     read, lying = gather(found, None)
-    keys = zip(read["object/source_image"], read["object/source_index"], strict=True)
-    pictures = {(str(image), bool(index)): row for row, (image, index) in enumerate(keys)}
-    rows = [row for row, a in enumerate(listed.annotations) if picture_of(a) in pictures]
+    stored = zip(read["object/source_image"], read["object/source_index"], strict=True)
+    pictures = {(str(image), bool(m)): row for row, (image, m) in enumerate(stored)}
+    wanted = [(a.image, a.mirrored) for a in listed.annotations]
+    rows = [row for row, one in enumerate(wanted) if one in pictures]
     check_any(rows, found.rest)
     place = {row: new for new, row in enumerate(rows)}
     kept = [k for k, (a, b, _) in enumerate(listed.pairs) if a in place and b in place]
@@ -135,7 +158,7 @@ def listed_arrays(
         raise JladkitError("No pair is left: of each, a picture is missing or broken.")
     used = sorted({listed.annotations[row].category for row in rows})
     kept_annotations = [listed.annotations[row] for row in rows]
-    own = [pictures[picture_of(annotation)] for annotation in kept_annotations]
+    own = [pictures[wanted[row]] for row in rows]
     objects = [
         placed(annotation, read["object/size"][row])
         for annotation, row in zip(kept_annotations, own, strict=True)
@@ -164,7 +187,8 @@ def placed(annotation: Annotation, size: Sequence[int] | np.ndarray) -> Stored:
     width, height = int(size[0]), int(size[1])
     whole = np.array([-0.5, -0.5, width - 0.5, height - 0.5])
     box = annotation.box if np.isfinite(annotation.box).all() else whole
-    to_source = mirror(width) if annotation.mirrored else IDENTITY
+    mirror = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
+    to_source = mirror if annotation.mirrored else IDENTITY
     return Stored(annotation, box, b"", (width, height), (width, height), to_source)
 
 
@@ -217,6 +241,39 @@ def input_file(path: Path, name: str, found: Found) -> bytes:
     if crops.looks_like_html(raw):
         raise JladkitError(f"{path} is a web page saved as a data file. Download the file itself.")
     return raw
+
+
+def read_rows(
+    path: Path, columns: int, told: str, parse: Callable[[Sequence[str]], Row], found: Found
+) -> list[Row]:
+    """The rows of a list of pairs: a CSV file with a heading.
+
+    Args:
+        path: the list.
+        columns: how many the heading has.
+        told: what they are, in words.
+        parse: reads one row, which may have another length, and raises ValueError where it is off.
+        found: takes the list, and the rows that are broken.
+
+    Raises:
+        JladkitError: it is no such list, or (under --strict) a row is broken.
+    """
+    raw = input_file(path, path.name, found)
+    try:
+        head, *records = list(csv.reader(raw.decode("utf-8-sig").splitlines())) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise JladkitError(f"{path} cannot be read as CSV: {error}. Download it again.") from error
+    if len(head) != columns:
+        raise JladkitError(
+            f"{path} must have {columns} columns ({told}), but has {len(head)}. Download it again."
+        )
+    rows = []
+    for line, record in enumerate(records, start=2):
+        try:
+            rows.append(parse(record))
+        except ValueError as error:
+            found.refuse("row broken", path, f"Line {line} is off ({error})")
+    return rows
 
 
 def checked_name(name: str) -> str:

@@ -259,7 +259,9 @@ def wanted_objects(
                 points=points,
                 box=box - [1.5, 1.5, 0.5, 0.5],  # 1-based first and last pixel to 0-based edges
                 viewpoint=angles,
-                **flags,
+                truncated=flags["truncated"],
+                occluded=flags["occluded"],
+                difficult=flags["difficult"],
             )
             if annotation.visible < options.min_keypoints:
                 found.skip(f"fewer than {options.min_keypoints} visible keypoints", path)

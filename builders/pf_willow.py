@@ -12,7 +12,6 @@ A box is the extent of an object's keypoints, as in the original benchmark. Some
 the extent after filling the keypoints up with -1, which makes every tolerance too wide.
 """
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from jladkit.builders.about import About
 from jladkit.builders.build import check_missing, check_start
 from jladkit.builders.crops import looks_like_html
 from jladkit.builders.objects import Annotation, Found, Point
-from jladkit.builders.official import Listed, build_listed, checked_name, input_file
+from jladkit.builders.official import Listed, build_listed, checked_name, read_rows
 from jladkit.builders.options import Job, job_options
 from jladkit.errors import JladkitError, UsageError
 
@@ -47,6 +46,7 @@ FOLDERS = ("PF-dataset-WILLOW", "PF-dataset", "")  # as the code's copy, the arc
 LISTS = ("test_pairs_pf.csv", "test_pairs.csv")
 KEYPOINTS = tuple(f"part_{letter}" for letter in "ABCDEFGHIJ")  # the benchmark's own names
 COLUMNS = 2 + 4 * len(KEYPOINTS)
+TOLD = "two pictures, then 10 x and 10 y of each"
 TEST = 2
 SAME = 0.01  # px; what rounding may change in a list
 UNPAIRED = "pair without annotations"
@@ -80,7 +80,10 @@ def build(root: Path, options: Options, job: Job) -> str:
     if options.pairs == "list" and path is None:
         raise UsageError(f"There is no {' or '.join(LISTS)} in {root}. Leave --pairs list out.")
     listed = Listed(found=Found(strict=job.strict))
-    rows = read_list(path, listed.found) if path is not None else all_pairs(folder)
+    if path is not None:
+        rows = read_rows(path, COLUMNS, TOLD, parse_row, listed.found)
+    else:
+        rows = all_pairs(folder)
     unlike = add_rows(listed, rows, folder, path or folder)
     check_annotations(listed.found, ABOUT, job)
     if not listed.pairs:
@@ -139,31 +142,6 @@ def all_pairs(folder: Path) -> list[Row]:
         stems = sorted({p.stem for end in ("*.png", "*.mat") for p in files(path, end)})
         names = [f"{path.name}/{stem}.png" for stem in stems]
         rows += [Row((a, b)) for a in names for b in names if a != b]
-    return rows
-
-
-def read_list(path: Path, found: Found) -> list[Row]:
-    """The rows of a list.
-
-    Raises:
-        JladkitError: it is no such list, or (under --strict) a row is broken.
-    """
-    raw = input_file(path, path.name, found)
-    try:
-        head, *records = list(csv.reader(raw.decode("utf-8-sig").splitlines())) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise JladkitError(f"{path} cannot be read as CSV: {error}. Download it again.") from error
-    if len(head) != COLUMNS:
-        raise JladkitError(
-            f"{path} must have {COLUMNS} columns (two pictures, then 10 x and 10 y of each), but "
-            f"has {len(head)}. Download it again."
-        )
-    rows = []
-    for line, record in enumerate(records, start=2):
-        try:
-            rows.append(parse_row(record))
-        except ValueError as error:
-            found.refuse("row broken", path, f"Line {line} is off ({error})")
     return rows
 
 

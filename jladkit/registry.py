@@ -14,6 +14,7 @@ from typing import Any
 from jladkit.errors import UsageError
 
 SOURCES = {
+    "caltech101": "jladkit.builders.caltech101:command",
     "celeba": "jladkit.builders.celeba:command",
     "coco": "jladkit.builders.coco:command",
     "folder": "jladkit.builders.folder:command",
@@ -25,6 +26,7 @@ SOURCES = {
     "pf-willow": "jladkit.builders.pf_willow:command",
     "spair": "jladkit.builders.spair:command",
     "synthetic": "jladkit.builders.synthetic:command",
+    "tss": "jladkit.builders.tss:command",
     "voc": "jladkit.builders.voc:command",
 }
 

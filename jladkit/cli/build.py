@@ -6,6 +6,7 @@ from jladkit import registry
 from jladkit.cli import LazyGroup
 
 SUMMARIES = {
+    "caltech101": "Caltech-101 with CNNGeo's pairs, polygons and masks.",
     "celeba": "CelebA's aligned faces, without MAFL's test faces.",
     "coco": "Any COCO-keypoints JSON with its pictures.",
     "folder": "Any folder of pictures, without annotations.",
@@ -17,6 +18,7 @@ SUMMARIES = {
     "pf-willow": "PF-WILLOW: every two pictures of a folder, or CNNGeo's list.",
     "spair": "SPair-71k with the official pairs, large or small.",
     "synthetic": "Drawn objects and faces, no download.",
+    "tss": "TSS: pairs both ways with dense flow and masks.",
     "voc": "PASCAL VOC's pictures, without annotations.",
 }
 

@@ -65,6 +65,7 @@ from jladkit.formats.files import (
     write_arrays,
     written_aside,
 )
+from jladkit.formats.masks import decode_mask
 
 FORMAT = "jladkit-dataset"
 SCHEMA = 1
@@ -332,7 +333,7 @@ class Dataset:
             return None
         try:
             raw = self.on_disk("object/mask_bytes")[first:last].tobytes()
-            return np.asarray(Image.open(io.BytesIO(raw)).convert("1"))
+            return decode_mask(raw)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise JladkitError(f"{self.path}: the mask of object {row} is broken.") from error
 
