@@ -38,7 +38,7 @@ of every object of the split, and of train where a category of the split needs i
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -67,9 +67,21 @@ from jladkit.formats.predictions import (
     check_belongs,
     open_predictions,
 )
-from jladkit.formats.table import Refuse, Table, few, read_table
+from jladkit.formats.table import Column, Refuse, Table, few, read_table
 
 FRAMES = ("crop", "source")  # what the x and y of an outsider's file are pixels of
+
+
+class Way(NamedTuple):
+    """A field of transferred keypoints, and the end of a pair that they come from and go to."""
+
+    field: str
+    start: str
+    end: str
+
+
+# By what the column `direction` says. A further one is a line here.
+WAYS = {"forward": Way("pair/points", "pair/source", "pair/target")}
 IDS = {
     "pair/id": Field("O", ("P",), optional=True),
     "object/id": Field("O", ("M",), optional=True),
@@ -112,8 +124,6 @@ def read_csv(path: Path, data: Dataset, split: str, frame: str) -> Predictions:
     """A CSV with the columns pair,keypoint,x,y or object,landmark,x,y. See `read_predictions`."""
     table = read_table(path)
     table.refuse(~placed(table.xy), "x and y must be finite numbers")
-    if "direction" in table.keys:
-        check_direction(table)
     if "pair" in table.keys:
         parts = carried(table, data, split, frame)
     else:
@@ -122,17 +132,23 @@ def read_csv(path: Path, data: Dataset, split: str, frame: str) -> Predictions:
     return from_outside(path.stem, told, data, split, parts)
 
 
-def check_direction(table: Table) -> None:
-    """Refuse rows about anything but the target. Rows of the other direction would go the same way
-    as those of this one, through `carried`, with source and target exchanged."""
-    column = table.keys["direction"]
-    other = np.array([word != "forward" for word in column.words])[column.codes]
-    table.refuse(other, "direction must be forward: a keypoint of the source, in the target")
-
-
 def carried(table: Table, data: Dataset, split: str, frame: str) -> dict[str, np.ndarray]:
     """The pair/* fields from a table of keypoints."""
     rows = pairs_of(table.path, data, split)
+    direction = table.keys.get("direction", Column(["forward"], np.zeros(len(table.lines), int)))
+    known = np.array([word in WAYS for word in direction.words], dtype=bool)
+    table.refuse(~known[direction.codes], f"direction must be {' or '.join(WAYS)}")
+    found = {"pair/row": rows}
+    for name, way in WAYS.items():
+        mine = np.array([word == name for word in direction.words], dtype=bool)[direction.codes]
+        if name == "forward" or mine.any():
+            points = points_of(table.only(mine), data, rows, split, way)
+            found[way.field] = in_crop(points, data, data.arrays[way.end][rows], frame)
+    return found
+
+
+def points_of(table: Table, data: Dataset, rows: np.ndarray, split: str, way: Way) -> np.ndarray:
+    """(P, K, 2) the keypoints of a table, for the pairs `rows` (P,) of a split, as they are given."""
     pair = pair_numbers(data, rows, table.keys["pair"].words)[table.keys["pair"].codes]
     check_pairs(pair, data, rows, split, table.refuse)
     category = data.pair_category[rows]
@@ -145,16 +161,17 @@ def carried(table: Table, data: Dataset, split: str, frame: str) -> dict[str, np
             "keypoint must be the number or the name of one that the pair's category has "
             f"({data.categories[code]}: {listed(data.keypoint_names[code])})",
         )
-    source = data.object_keypoints[data.pair_source[rows]]
+    start = data.object_keypoints[data.arrays[way.start][rows]]
     table.refuse(
-        ~placed(source[pair, keypoint]), "keypoint must be one that the source of the pair has"
+        ~placed(start[pair, keypoint]),
+        f"keypoint must be one that the {way.start.removeprefix('pair/')} of the pair has",
     )
-    table.refuse(again(pair * source.shape[1] + keypoint), "a keypoint must come once in a pair")
-    points = np.full(source.shape, np.nan)
+    table.refuse(again(pair * start.shape[1] + keypoint), "a keypoint must come once in a pair")
+    points = np.full(start.shape, np.nan)
     points[pair, keypoint] = table.xy
     fill_repeated(points, data, rows)
     check_keypoints(table.path, points, data, rows, split)
-    return {"pair/row": rows, "pair/points": in_crop(points, data, data.pair_target[rows], frame)}
+    return points
 
 
 def landmarks(table: Table, data: Dataset, split: str, frame: str) -> dict[str, np.ndarray]:
@@ -228,8 +245,12 @@ def placed_pairs(
             f"{path}: pair/points must be (P, {data.object_keypoints.shape[1]}, 2), for as many "
             f"keypoints has {data.path}, but is {points.shape}."
         )
-    if frame != "crop" and "pair/flow" in own:
-        raise UsageError(f"{path}: pair/flow is in pixels of the stored pictures: --frame crop.")
+    ways = [way for way in WAYS.values() if way.field in own]
+    others = own.keys() - {"pair/row", "pair/id", *(way.field for way in ways)}
+    if frame != "crop" and others:
+        raise UsageError(
+            f"{path}: {min(others)} is always in pixels of the stored pictures: --frame crop."
+        )
     pair = np.arange(len(points))
     if "pair/id" in own:
         words = own["pair/id"].tolist()
@@ -252,9 +273,10 @@ def placed_pairs(
         found[name] = np.full((len(rows), *own[name].shape[1:]), np.nan, own[name].dtype)
         found[name][pair] = own[name]
         fill_repeated(found[name], data, rows)
-    check_keypoints(path, found["pair/points"], data, rows, split)
-    found["pair/points"] = in_crop(found["pair/points"], data, data.pair_target[rows], frame)
-    found["pair/points"][~placed(data.object_keypoints[data.pair_source[rows]])] = np.nan
+    for field, start, end in ways:
+        check_keypoints(path, found[field], data, rows, split)
+        found[field] = in_crop(found[field], data, data.arrays[end][rows], frame)
+        found[field][~placed(data.object_keypoints[data.arrays[start][rows]])] = np.nan
     return found
 
 

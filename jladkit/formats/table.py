@@ -53,6 +53,11 @@ class Table:
                 f"{few(rows, self.told)}."
             )
 
+    def only(self, rows: np.ndarray) -> "Table":
+        """The same table with those of its `rows` (R,) that are True."""
+        keys = {name: Column(c.words, c.codes[rows]) for name, c in self.keys.items()}
+        return Table(self.path, keys, self.xy[rows], self.lines[rows])
+
     def told(self, row: int) -> str:
         """line 3 (pair 0, keypoint nose)"""
         said = (
