@@ -93,6 +93,8 @@ def read_all(
             found, names = shards.read_rest(path)
             result.rest.add(found)
             result.names.append(names)
+        # A picture that is stored in two ways is read twice, but missing once.
+        result.rest.missing = list(dict.fromkeys(result.rest.missing))
         check_missing(result.rest.missing, about, job)
     except BaseException as error:
         if not any(parts.glob("*.json")):

@@ -42,7 +42,7 @@ class Annotation:
     occluded: int = -1
     difficult: int = -1
     split: int = -1  # 0 train, 1 val, 2 test where the source decides; -1 where the build does
-    mirrored: bool = False  # stored as its mirror picture (builders/official.py)
+    mirrored: bool = False  # stored left to right, points and box along; they are told unmirrored
 
     @property
     def visible(self) -> int:
@@ -307,7 +307,7 @@ def object_arrays(
             if name in told:
                 points[row, k] = told[name]
     to_source = np.array([s.to_source for s in objects]).reshape(-1, 2, 3)
-    boxes = np.array([s.box for s in objects]).reshape(-1, 2, 2)
+    boxes = to_stored(to_source, np.array([s.box for s in objects]).reshape(-1, 2, 2))
     told = [stored.annotation for stored in objects]
     return {
         "object/source_image": np.array([a.image for a in told], dtype=object),
@@ -318,8 +318,7 @@ def object_arrays(
         "object/keypoints": to_stored(to_source, points[..., :2]),
         "object/visible": points[..., 2] > 0,
         "object/status": points[..., 3].astype(int),
-        # In a mirror picture left and right change places.
-        "object/box": np.sort(to_stored(to_source, boxes), axis=1).reshape(-1, 4),
+        "object/box": np.sort(boxes, axis=1).reshape(-1, 4),  # a mirror swaps left and right
         "object/size": np.array([s.size for s in objects]).reshape(-1, 2),
         "object/viewpoint": np.array([a.viewpoint for a in told], dtype=float).reshape(-1, 4),
         "object/truncated": np.array([a.truncated for a in told], dtype=int),
@@ -327,6 +326,11 @@ def object_arrays(
         "object/difficult": np.array([a.difficult for a in told], dtype=int),
         "object/split": np.array([a.split for a in told], dtype=int),
     }
+
+
+def mirror(width: int) -> np.ndarray:
+    """The (2, 3) map from xy of a mirrored picture to those of the picture, and back."""
+    return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
 
 
 def to_stored(to_source: np.ndarray, xy: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Data sets whose pairs are given: pictures stay whole, pairs and splits are those of the lists.
 
-Their builders read the lists into a `Listed`; what follows is the same for all. A picture that an
-annotation wants mirrored is stored so, without loss, and `object/to_source` leads back.
+Their builders read the lists into a `Listed`; what follows is the same for all.
 """
 
 import csv
@@ -9,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import ImageOps
@@ -24,6 +23,7 @@ from jladkit.builders.objects import (
     Stored,
     category_arrays,
     decode_or_refuse,
+    mirror,
     object_arrays,
     open_or_refuse,
 )
@@ -35,13 +35,6 @@ from jladkit.formats.files import Pieces
 
 Row = TypeVar("Row")
 WHOLE = np.full(4, np.nan)  # the box of an object that is its whole picture
-
-
-class Unit(NamedTuple):
-    """A picture that is to be read: its path below the root, and how it is to be stored."""
-
-    image: str
-    ways: tuple[bool, ...]  # False: as it is, True: mirrored
 
 
 @dataclass
@@ -93,12 +86,9 @@ def build_listed(
     Raises:
         JladkitError: pictures are missing and that was not allowed, or no pair is left.
     """
-    ways: dict[str, set[bool]] = {}
-    for annotation in listed.annotations:
-        ways.setdefault(annotation.image, set()).add(annotation.mirrored)
-    units = [Unit(image, tuple(sorted(ways[image]))) for image in sorted(ways)]
+    pictures = sorted({picture_of(annotation) for annotation in listed.annotations})
     read = partial(read_whole, root=root, strict=job.strict)
-    with read_all(units, read, options, about, job) as found:
+    with read_all(pictures, read, options, about, job) as found:
         found.rest.left_out += listed.found.left_out
         found.rest.files += listed.found.files
         found.rest.missing += listed.found.missing
@@ -109,25 +99,26 @@ def build_listed(
         return write(builder, arrays, pictures, found, options, job, about, told)
 
 
-def read_whole(unit: Unit, *, root: Path, strict: bool) -> Found:
-    """A picture as it is in its file, encoded anew only where that is needed to see it right.
+def picture_of(annotation: Annotation) -> tuple[str, bool]:
+    """The picture that an annotation's object is stored with: its path, and whether mirrored."""
+    return annotation.image, annotation.mirrored
 
-    What is stored mirrored comes as its object 1, the picture as it is as its object 0.
-    """
+
+def read_whole(picture: tuple[str, bool], *, root: Path, strict: bool) -> Found:
+    """A picture as it is in its file, encoded anew only where that is needed to see it right."""
+    name, mirrored = picture
     found = Found(strict=strict)
-    path = root / unit.image
-    raw = found.read(path, unit.image)
-    opened = open_or_refuse(found, path, raw) if raw is not None else None
+    raw = found.read(root / name, name)
+    opened = open_or_refuse(found, root / name, raw) if raw is not None else None
     image = decode_or_refuse(found, opened, 1, raw) if opened is not None and raw else None
     if raw is None or opened is None or image is None:
         return found
-    plain = not opened.turned and not opened.image.mode.startswith("I")
-    for mirrored in unit.ways:
-        picture = raw if plain else crops.encode(image)
-        if mirrored:
-            picture = crops.encode(ImageOps.mirror(image), "png")
-        annotation = Annotation(unit.image, int(mirrored), "", {}, WHOLE)
-        found.objects.append(Stored(annotation, WHOLE, picture, image.size, image.size, IDENTITY))
+    plain = not opened.turned and not opened.image.mode.startswith("I") and not mirrored
+    encoding = "png" if opened.image.format == "PNG" else "jpeg"  # what had no loss keeps none
+    shown = ImageOps.mirror(image) if mirrored else image
+    stored = raw if plain else crops.encode(shown, encoding)
+    annotation = Annotation(name, int(mirrored), "", {}, WHOLE)
+    found.objects.append(Stored(annotation, WHOLE, stored, image.size, image.size, IDENTITY))
     return found
 
 
@@ -144,10 +135,9 @@ def listed_arrays(
 ) -> tuple[dict[str, Any], Pictures]:
     """Every field of the file but the pictures, and where these lie."""
     read, lying = gather(found, None)
-    stored = zip(read["object/source_image"], read["object/source_index"], strict=True)
-    pictures = {(str(image), bool(m)): row for row, (image, m) in enumerate(stored)}
-    wanted = [(a.image, a.mirrored) for a in listed.annotations]
-    rows = [row for row, one in enumerate(wanted) if one in pictures]
+    keys = zip(read["object/source_image"], read["object/source_index"], strict=True)
+    pictures = {(str(image), bool(index)): row for row, (image, index) in enumerate(keys)}
+    rows = [row for row, a in enumerate(listed.annotations) if picture_of(a) in pictures]
     check_any(rows, found.rest)
     place = {row: new for new, row in enumerate(rows)}
     kept = [k for k, (a, b, _) in enumerate(listed.pairs) if a in place and b in place]
@@ -158,7 +148,7 @@ def listed_arrays(
         raise JladkitError("No pair is left: of each, a picture is missing or broken.")
     used = sorted({listed.annotations[row].category for row in rows})
     kept_annotations = [listed.annotations[row] for row in rows]
-    own = [pictures[wanted[row]] for row in rows]
+    own = [pictures[picture_of(annotation)] for annotation in kept_annotations]
     objects = [
         placed(annotation, read["object/size"][row])
         for annotation, row in zip(kept_annotations, own, strict=True)
@@ -187,8 +177,7 @@ def placed(annotation: Annotation, size: Sequence[int] | np.ndarray) -> Stored:
     width, height = int(size[0]), int(size[1])
     whole = np.array([-0.5, -0.5, width - 0.5, height - 0.5])
     box = annotation.box if np.isfinite(annotation.box).all() else whole
-    mirror = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]])
-    to_source = mirror if annotation.mirrored else IDENTITY
+    to_source = mirror(width) if annotation.mirrored else IDENTITY
     return Stored(annotation, box, b"", (width, height), (width, height), to_source)
 
 

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
 from jladkit.formats.files import check_folder, to_json, write_text
-from jladkit.formats.predictions import Predictions, check_belongs, open_predictions, read_csv
+from jladkit.formats.outside import read_predictions
+from jladkit.formats.predictions import Predictions
 from jladkit.reports import figures, tables
 from jladkit.reports.tables import Board, Table
 
@@ -32,6 +33,7 @@ def report(
     data: Path | None = None,
     predictions: Sequence[Path] = (),
     split: str = "test",
+    frame: str = "crop",
 ) -> list[Path]:
     """Write everything a reader of these results may want, below `out`.
 
@@ -44,7 +46,7 @@ def report(
         out: a folder; files of earlier reports in it are replaced one by one.
         data: the data set of `predictions`, which the pictures of pairs need.
         predictions: files whose pairs are drawn, each method in a column.
-        split: of predictions given as CSV, which do not say it.
+        split, frame: of predictions that others made (jladkit.formats.outside).
 
     Returns:
         What was written, index.html last.
@@ -60,7 +62,7 @@ def report(
     pairs = None
     drawn: tuple[Dataset, list[Predictions]] | None = None
     if data is not None:
-        drawn = opened_together(data, predictions, split)
+        drawn = opened_together(data, predictions, split, frame)
         # Drawn before anything is written: what fails here leaves nothing half-done.
         pairs = figures.matched_pairs(*drawn)
     written: list[Path] = []
@@ -85,19 +87,11 @@ def report(
 
 
 def opened_together(
-    path: Path, predictions: Sequence[Path], split: str
+    path: Path, predictions: Sequence[Path], split: str, frame: str
 ) -> tuple[Dataset, list[Predictions]]:
     """The data set, and the predictions that must have been made from it."""
     data = open_dataset(path)
-    opened: list[Predictions] = []
-    for file in predictions:
-        if file.suffix.lower() == ".csv":
-            opened.append(read_csv(file, data, split))
-        else:
-            found = open_predictions(file)
-            check_belongs(file, found, data, found.split)
-            opened.append(found)
-    return data, opened
+    return data, [read_predictions(file, data, split, frame) for file in predictions]
 
 
 def write(path: Path, text: str, written: list[Path]) -> None:

@@ -10,13 +10,8 @@ import click
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
 from jladkit.formats.files import check_folder, written_aside
-from jladkit.formats.predictions import (
-    FRAMES,
-    Predictions,
-    check_belongs,
-    open_predictions,
-    read_csv,
-)
+from jladkit.formats.outside import FRAMES, read_predictions
+from jladkit.formats.predictions import Predictions, check_belongs
 from jladkit.formats.result import Result, read_result, write_result
 from jladkit.registry import load, names
 
@@ -68,15 +63,16 @@ def is_number(text: str) -> bool:
     "--predictions",
     "stored",
     type=click.Path(path_type=Path),
-    help="A predictions.h5, or a CSV with the columns pair,keypoint,x,y.",
+    help="A predictions.h5; or what others predicted, as a CSV with the columns pair,keypoint,x,y "
+    "(or object,landmark,x,y) or as plain HDF5.",
 )
 @click.option(
     "--frame",
     type=click.Choice(FRAMES),
     default="crop",
     show_default=True,
-    help="What a CSV's x and y are pixels of: the target object's picture in the data "
-    "set, or the original file.",
+    help="What the x and y of others are pixels of: the object's picture in the data set, or "
+    "the original file.",
 )
 @click.option(
     "--protocol",
@@ -124,7 +120,8 @@ def command(
 
     Give exactly one of --method, --checkpoint and --predictions. PCK is the share of transferred
     keypoints that land near enough; IOD the error of a linear map from discovered landmarks to
-    annotated ones. Values come with 95 % bootstrap intervals.
+    annotated ones. Values come with 95 % bootstrap intervals. `jladkit export-pairs` writes what
+    others need to make predictions, and says how they hand them in.
 
     \b
     jladkit evaluate --data birds.h5 --method identity
@@ -145,12 +142,8 @@ def command(
         raise UsageError(
             f"Give exactly one of --method, --checkpoint and --predictions. Got {found}."
         )
-    csv = stored is not None and stored.suffix.lower() == ".csv"
-    if frame != "crop" and not csv:
-        raise UsageError(
-            f"--frame {frame} is about a CSV given as --predictions; predictions.h5 is always in "
-            "pixels of the stored pictures."
-        )
+    if frame != "crop" and stored is None:
+        raise UsageError(f"--frame {frame} is about a file given as --predictions.")
     if out is not None:
         check_folder(out)
     score = load("metric", metric)
@@ -186,9 +179,7 @@ def obtain(
             device=device,
             wanted=NEEDS.get(metric, PARTS),
         )
-    if stored.suffix.lower() == ".csv":
-        return read_csv(stored, data, split, frame)
-    predictions = open_predictions(stored)
+    predictions = read_predictions(stored, data, split, frame)
     check_belongs(stored, predictions, data, split)
     return predictions
 

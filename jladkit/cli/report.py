@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from jladkit.formats.dataset import SPLITS
+from jladkit.formats.outside import FRAMES
 
 
 @click.command()
@@ -32,7 +33,14 @@ from jladkit.formats.dataset import SPLITS
     type=click.Choice(SPLITS),
     default="test",
     show_default=True,
-    help="The split that predictions given as CSV are about.",
+    help="The split that predictions of others (CSV, plain HDF5) are about.",
+)
+@click.option(
+    "--frame",
+    type=click.Choice(FRAMES),
+    default="crop",
+    show_default=True,
+    help="What their x and y are pixels of, as in `jladkit evaluate`.",
 )
 def command(
     results: tuple[Path, ...],
@@ -40,6 +48,7 @@ def command(
     data: Path | None,
     predictions: tuple[Path, ...],
     split: str,
+    frame: str,
 ) -> None:
     """Turn result files into tables (Markdown, CSV, LaTeX), figures and a page.
 
@@ -53,7 +62,7 @@ def command(
     # By name, for the core imports none of the outer folders; late, for pandas and matplotlib
     # take their time.
     report = import_module("jladkit.reports.report").report
-    written = report(results, out, data=data, predictions=predictions, split=split)
+    written = report(results, out, data=data, predictions=predictions, split=split, frame=frame)
     for path in written[:-1]:
         click.echo(f"Wrote {path}", err=True)
     click.echo(f"Wrote {written[-1]}: open it in a browser.", err=True)

@@ -208,7 +208,7 @@ def check_field(
             f"{filename} takes {name} from {len(set(lost))} files beside it that are missing, such "
             f"as {lost[0]}. Move the folder {lost[0].partition('/')[0]} along with it."
         )
-    kind = "i" if found.dtype.kind in "iu" else found.dtype.kind
+    kind = kind_of(found.dtype)
     fits = len(found.shape) == len(field.shape) and all(
         size == (sizes.setdefault(want, size) if isinstance(want, str) else want)
         for size, want in zip(found.shape, field.shape, strict=False)
@@ -219,6 +219,13 @@ def check_field(
             f"{filename}: {name} must be {KINDS[field.kind]} of size {want}, "
             f"but is {found.dtype} of size {'x'.join(map(str, found.shape))}."
         )
+
+
+def kind_of(dtype: np.dtype) -> str:
+    """The letter that `Field.kind` has for a type; one that no field has for other types."""
+    if h5py.check_string_dtype(dtype) is not None:
+        return "O"
+    return "i" if dtype.kind == "u" else "V" if dtype.kind == "O" else dtype.kind
 
 
 def virtual_files(found: h5py.Dataset) -> list[str]:
@@ -243,20 +250,28 @@ def opened(path: Path, format_name: str, schema: int, remedy: str) -> Iterator[h
         JladkitError: there is no such file, it is not HDF5, damaged, or of another format or
             schema; `remedy` says how to make a new one.
     """
+    with readable(path, remedy) as file:
+        found, version = str(file.attrs.get("format")), str(file.attrs.get("schema"))
+        if found != format_name:
+            raise JladkitError(f"{path} must be a {format_name} file, but its format is {found!r}.")
+        if version != str(schema):
+            raise JladkitError(
+                f"{path} has schema {version}, this jladkit reads {schema}. Make it again: {remedy}"
+            )
+        yield file
+
+
+@contextlib.contextmanager
+def readable(path: Path, remedy: str) -> Iterator[h5py.File]:
+    """Open any HDF5 file for reading.
+
+    Raises:
+        JladkitError: there is no such file, it is not HDF5, or damaged.
+    """
     if not path.is_file():
         raise JladkitError(f"There is no file {path}.")
     try:
         with h5py.File(path, "r") as file:
-            found, version = str(file.attrs.get("format")), str(file.attrs.get("schema"))
-            if found != format_name:
-                raise JladkitError(
-                    f"{path} must be a {format_name} file, but its format is {found!r}."
-                )
-            if version != str(schema):
-                raise JladkitError(
-                    f"{path} has schema {version}, this jladkit reads {schema}. "
-                    f"Make it again: {remedy}"
-                )
             yield file
     except (OSError, RuntimeError, UnicodeDecodeError) as error:  # h5py's, at broken bytes
         raise JladkitError(

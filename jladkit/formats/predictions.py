@@ -12,10 +12,10 @@ Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part
     object/points  (M, L, 2) the L landmarks found in each object's picture
 
 Attributes: method, config, split, dataset (name), dataset_digest, seconds_per_item,
-peak_memory (bytes), environment, created.
+peak_memory (bytes), environment, created. What others may leave out, and the CSVs that they may
+write in its place, jladkit.formats.outside says.
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
@@ -25,12 +25,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jladkit.errors import JladkitError, UsageError
+from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.files import (
     Field,
     digest_of,
-    digest_of_file,
     opened,
     read_arrays,
     read_json_attr,
@@ -42,7 +41,6 @@ from jladkit.formats.files import (
 
 FORMAT = "jladkit-predictions"
 SCHEMA = 1
-FRAMES = ("crop", "source")  # what the x and y of a CSV are pixels of
 REMEDY = "jladkit predict --data FILE --split test (--method NAME | --checkpoint FILE) --out FILE"
 FIELDS = {
     "pair/row": Field("i", ("P",), optional=True),
@@ -156,84 +154,3 @@ def check_belongs(path: Path, predictions: Predictions, data: Dataset, split: st
     ):
         if rows is not None and rows.size and not (rows.min() >= 0 and rows.max() < limit):
             raise JladkitError(f"{path}: {what}/row names rows that {data.path} does not have.")
-
-
-def read_csv(path: Path, data: Dataset, split: str, frame: str = "crop") -> Predictions:
-    """Someone else's transferred keypoints, from a CSV with the columns pair,keypoint,x,y.
-
-    Args:
-        path: the CSV file. `pair` counts the pairs of `split` from 0 in file order, `keypoint`
-            the keypoints of the pair's source object from 0, as in object/keypoints.
-        data: the data set the pairs come from.
-        split: train, val or test.
-        frame: what x and y are pixels of: "crop", the target's picture in dataset.h5, or
-            "source", the original file that it was cropped from.
-
-    Raises:
-        UsageError: `frame` is neither.
-        JladkitError: the split has no pairs, a column is missing, a value is not a finite number,
-            a pair or keypoint does not exist or comes twice; the text names the line.
-    """
-    if frame not in FRAMES:
-        raise UsageError(f"Unknown frame {frame!r}. Known: {', '.join(FRAMES)}.")
-    rows = data.pairs(split)
-    if not len(rows):
-        raise JladkitError(f"{data.path} has no pairs in the {split} split, which {path} is about.")
-    source, target = data.pair_source[rows], data.pair_target[rows]
-    points: np.ndarray = np.full_like(data.object_keypoints[source], np.nan)
-    annotated: np.ndarray = np.isfinite(data.object_keypoints[source].sum(axis=-1))
-    for line, record in csv_records(path):
-        try:
-            pair, keypoint = int(record["pair"]), int(record["keypoint"])
-            xy = np.array([float(record["x"]), float(record["y"])])
-            if not np.isfinite(xy).all():
-                raise ValueError("not finite")
-        except (ValueError, TypeError) as error:
-            told = ",".join(str(value) for value in record.values())
-            raise JladkitError(f"{path}, line {line}: {told} is not four numbers.") from error
-        if not (0 <= pair < len(rows) and 0 <= keypoint < points.shape[1]):
-            raise JladkitError(
-                f"{path}, line {line}: pair must be 0..{len(rows) - 1} and keypoint "
-                f"0..{points.shape[1] - 1}, but they are {pair} and {keypoint}."
-            )
-        if not annotated[pair, keypoint]:
-            raise JladkitError(
-                f"{path}, line {line}: the source of pair {pair} has no keypoint {keypoint}."
-            )
-        if np.isfinite(points[pair, keypoint]).any():
-            raise JladkitError(
-                f"{path}, line {line}: pair {pair}, keypoint {keypoint} stands twice."
-            )
-        points[pair, keypoint] = xy if frame == "crop" else to_crop(data, int(target[pair]), xy)
-    return Predictions(
-        method=path.stem,
-        config={"csv": path.name, "csv_sha256": digest_of_file(path), "frame": frame},
-        split=split,
-        dataset=data.name,
-        dataset_digest=data.digest,
-        environment={},
-        created="",
-        pair_row=rows,
-        pair_points=points,
-    )
-
-
-def csv_records(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """(line number, record) of a CSV that must have the columns pair,keypoint,x,y."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            records = [(reader.line_num, record) for record in reader]
-            columns = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise JladkitError(f"{path} cannot be read as CSV: {error}.") from error
-    missing = [name for name in ("pair", "keypoint", "x", "y") if name not in columns]
-    if missing:
-        raise JladkitError(f"{path} must have the columns pair,keypoint,x,y; {missing} missing.")
-    return records
-
-
-def to_crop(data: Dataset, row: int, xy: np.ndarray) -> np.ndarray:
-    """xy (..., 2) in pixels of an object's source file, as xy of its stored picture."""
-    matrix = np.asarray(data.object_to_source[row])
-    return (xy - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T

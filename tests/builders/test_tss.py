@@ -216,6 +216,16 @@ def test_a_missing_file_stops_the_build_unless_it_may_be_missing(tmp_path, file)
     np.testing.assert_array_equal(*carried(data, 5))
 
 
+def test_a_missing_picture_that_is_wanted_in_two_ways_is_named_once(tmp_path):
+    root = tss_root(tmp_path / "in")
+    (root / "TSS_CVPR2016" / FLIPPED / "image1.png").unlink()
+    with pytest.raises(JladkitError, match="1 of the files that the annotations name are missing"):
+        build(root, tmp_path / "a.h5", flips="undo")
+    data = build(root, tmp_path / "a.h5", flips="undo", allow_missing=True)
+    assert data.source["left_out"]["file missing"] == 1
+    assert len(data.pair_split) == 6
+
+
 def test_a_missing_group_is_named(tmp_path):
     root = tmp_path / "in"
     write_tss_pair(root / "TSS_CVPR2016", FOLDERS[0])

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +30,14 @@ def folder(tmp_path_factory):
     table.assign(x=2 * table["x"] + 5, y=2 * table["y"] + 5).to_csv(
         folder / "source.csv", index=False
     )
+    with h5py.File(folder / "plain.h5", "w") as file:
+        file["pair/points"] = points
+        file["object/points"] = np.nan_to_num(data.object_keypoints)
+        file["object/row"] = np.arange(60)
+    row, landmark = (side.ravel() for side in np.indices((60, 4)))
+    xy = np.nan_to_num(data.object_keypoints).reshape(-1, 2)
+    marks = pd.DataFrame({"object": row, "landmark": landmark, "x": xy[:, 0], "y": xy[:, 1]})
+    marks.to_csv(folder / "marks.csv", index=False)
     return folder
 
 
@@ -62,14 +71,23 @@ def test_a_table_shows_every_mean_with_its_interval(run, folder):
         assert word in out
 
 
-def test_a_csv_in_either_frame_scores_like_the_file_it_was_made_from(run, folder):
+def test_a_file_of_others_in_either_frame_scores_like_the_one_it_was_made_from(run, folder):
     values = [
         [row["value"] for row in json.loads(run("--predictions", *args, "--json")[1])["results"]]
         for args in (
             (folder / "oracle.h5",),
             (folder / "crop.csv",),
             (folder / "source.csv", "--frame", "source"),
+            (folder / "plain.h5",),
         )
+    ]
+    assert values[0] == values[1] == values[2] == values[3]
+
+
+def test_landmarks_of_others_score_like_the_file_they_were_made_from(run, folder):
+    values = [
+        json.loads(run("--metric", "iod", "--predictions", folder / name, "--json")[1])["results"]
+        for name in ("oracle.h5", "marks.csv", "plain.h5")
     ]
     assert values[0] == values[1] == values[2]
 
@@ -122,6 +140,10 @@ def test_a_result_of_another_configuration_is_replaced_only_when_told(run, folde
         (["--predictions", "{}/oracle.h5", "--split", "tests"], 2, "'tests' is not one of"),
         (["--predictions", "{}/oracle.h5", "--frame", "source"], 2, "about a CSV"),
         (["--predictions", "{}/oracle.h5", "--metric", "iod", "--alpha", "0.1"], 2, "no alpha"),
+        (["--method", "identity", "--frame", "source"], 2, "about a file given as --predictions"),
+        (["--predictions", "{}/marks.csv"], 1, "hold no transferred keypoints"),
+        (["--predictions", "{}/crop.csv", "--split", "val"], 1, "has no pairs in the val split"),
+        (["--predictions", "{}/crop.csv", "--split", "train"], 1, "crop.csv lacks"),
         (["--predictions", "{}/none.h5"], 1, "There is no file"),
         (["--predictions", "{}/none.csv"], 1, "cannot be read"),
         (["--predictions", "{}/crop.csv", "--metric", "iod"], 1, "hold no landmarks"),

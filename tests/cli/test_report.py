@@ -5,12 +5,15 @@ import sys
 from functools import partial
 from html.parser import HTMLParser
 
+import h5py
+import numpy as np
 import pytest
 
+from jladkit.formats.dataset import open_dataset
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import write_result
 from tests.reports.test_tables import iod_result, pck_result
-from tests.tiny import predicted, tiny_dataset
+from tests.tiny import predicted, tiny_dataset, true_points
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,21 @@ def test_a_folder_of_results_becomes_tables_figures_and_a_page(run, folder, tmp_
         "tables/pck-tiny-jlad-test-other.csv",
     } <= names
     assert not any(name.endswith(".part") for name in names)
+
+
+def test_pairs_are_drawn_alike_from_a_file_of_others_in_either_frame(run, folder, tmp_path):
+    true = true_points(open_dataset(folder / "tiny.h5"))
+    points = np.round(true + np.random.default_rng(0).normal(0, 3, true.shape))
+    for name, values, frame in (("a", points, "crop"), ("b", 2 * points + 5, "source")):
+        with h5py.File(tmp_path / "oracle.h5", "w") as file:
+            file["pair/points"] = values
+        code, _, err = run(
+            folder / "results", "--out", tmp_path / name, "--data", folder / "tiny.h5",
+            "--predictions", tmp_path / "oracle.h5", "--frame", frame,
+        )  # fmt: skip
+        assert code == 0, err
+    drawn = [(tmp_path / name / "figures/pairs.png").read_bytes() for name in ("a", "b")]
+    assert drawn[0] == drawn[1]
 
 
 class Balance(HTMLParser):

@@ -9,8 +9,6 @@ from jladkit.formats.predictions import (
     check_belongs,
     digest_of_predictions,
     open_predictions,
-    read_csv,
-    to_crop,
     write_predictions,
 )
 from tests.tiny import predicted, tiny_dataset
@@ -123,67 +121,3 @@ def test_predictions_belong_to_one_data_set_and_split(tmp_path, data):
         check_belongs(path, predicted(data, pair_points=wide), data, "test")
     with pytest.raises(JladkitError, match="pair/row names rows that"):
         check_belongs(path, predicted(data, pair_row=data.pairs("test") + 60), data, "test")
-
-
-def lines(tmp_path, text):
-    (tmp_path / "p.csv").write_text(text)
-    return tmp_path / "p.csv"
-
-
-def test_a_csv_fills_the_points_it_names(tmp_path, data):
-    path = lines(tmp_path, "keypoint,pair,y,x,remark\n1,3,20.5,10,sure\n")
-    found = read_csv(path, data, "test")
-    assert found.pair_points is not None
-    assert found.pair_points[3, 1].tolist() == [10, 20.5]
-    assert np.isfinite(found.pair_points).sum() == 2
-    assert found.method == "p"
-
-
-def test_pixels_of_the_source_file_are_carried_into_the_crop(tmp_path, data):
-    path = lines(tmp_path, "pair,keypoint,x,y\n0,0,25,45\n")
-    found = read_csv(path, data, "test", "source")
-    assert found.pair_points is not None
-    assert found.pair_points[0, 0].tolist() == [10, 20]
-
-
-def test_to_crop_inverts_the_stored_transform(data):
-    xy = np.random.default_rng(0).random((5, 2)) * 50
-    matrix = data.object_to_source[4]
-    np.testing.assert_allclose(to_crop(data, 4, xy @ matrix[:, :2].T + matrix[:, 2]), xy)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "must have the columns pair,keypoint,x,y"),
-        ("pair,keypoint,x\n0,0,1\n", r"\['y'\] missing"),
-        ("pair,keypoint,x,y\n0,0,1\n", "line 2: .* is not four numbers"),
-        ("pair,keypoint,x,y\n0,0,1,2\n0,1,one,2\n", "line 3: .* is not four numbers"),
-        ("pair,keypoint,x,y\n0,0,nan,2\n", "line 2: 0,0,nan,2 is not four numbers"),
-        ("pair,keypoint,x,y\n20,0,1,2\n", r"line 2: pair must be 0\.\.19 and keypoint 0\.\.3"),
-        ("pair,keypoint,x,y\n-1,0,1,2\n", r"line 2: pair must be 0\.\.19"),
-        ("pair,keypoint,x,y\n1,3,1,2\n", "line 2: the source of pair 1 has no keypoint 3"),
-        ("pair,keypoint,x,y\n0,0,1,2\n0,0,1,2\n", "line 3: pair 0, keypoint 0 stands twice"),
-        ("\x00\x01\x02", "columns pair,keypoint,x,y|cannot be read"),
-    ],
-)
-def test_a_csv_that_is_off_is_refused_by_its_line(tmp_path, data, text, words):
-    with pytest.raises(JladkitError, match=words):
-        read_csv(lines(tmp_path, text), data, "test")
-
-
-def test_a_csv_that_is_not_text_or_not_there_is_refused(tmp_path, data):
-    (tmp_path / "p.csv").write_bytes(b"\xff\xfe\x00pair")
-    for path in (tmp_path / "p.csv", tmp_path / "none.csv"):
-        with pytest.raises(JladkitError, match="cannot be read as CSV"):
-            read_csv(path, data, "test")
-
-
-def test_a_csv_about_a_split_without_pairs_is_refused(tmp_path, data):
-    with pytest.raises(JladkitError, match=r"has no pairs in the val split, which .*p\.csv"):
-        read_csv(lines(tmp_path, "pair,keypoint,x,y\n0,0,1,2\n"), data, "val")
-
-
-def test_an_unknown_frame_is_refused(tmp_path, data):
-    with pytest.raises(UsageError, match=r"Unknown frame 'image'\. Known: crop, source"):
-        read_csv(lines(tmp_path, "pair,keypoint,x,y\n"), data, "test", "image")
