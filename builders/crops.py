@@ -23,6 +23,8 @@ ENCODINGS = {"jpeg": "JPEG", "png": "PNG", "raw": "PPM"}  # ours to Pillow's
 ORIENTATION = 0x0112  # EXIF tag
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SHRINKS = (8, 4, 2)  # what a JPEG decoder does by leaving frequencies out
+HAIR = 1e-6  # of a pixel
+Corners = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 class Window(NamedTuple):
@@ -183,13 +185,14 @@ def cut(
     Returns:
         The picture, and the (2, 3) affine map from its xy to those of the unshrunk picture.
     """
-    left, top, width, height = (value / shrink for value in window)
-    x1, y1, x2, y2 = (math.floor(left), math.floor(top), math.ceil(left + width),
-                      math.ceil(top + height))  # fmt: skip
-    canvas = padded(image, x1, y1, x2, y2, padding)
-    if (left, top) != (x1, y1) or size != (x2 - x1, y2 - y1):
-        part = (left - x1, top - y1, left - x1 + width, top - y1 + height)
-        canvas = canvas.resize(size, Image.Resampling.BICUBIC, box=part)
+    part = Window(*(value / shrink for value in window))
+    x, y = round(part.left), round(part.top)
+    if part == (x, y, *size):
+        canvas = padded(image, x, y, x + size[0], y + size[1], padding)
+    elif padding == "edge":
+        canvas = resized_with_edges(image, part, size)
+    else:
+        canvas = resized(image, part, size, padding)
     scale = window.width / size[0], window.height / size[1]
     return canvas, np.array(
         [
@@ -199,6 +202,69 @@ def cut(
     )
 
 
+def resized(
+    image: Image.Image,
+    part: Window,
+    size: tuple[int, int],
+    padding: str,
+    more: Corners = (0, 0, 0, 0),
+) -> Image.Image:
+    """A part of the picture, resampled to `size`.
+
+    Args:
+        image, part: what to resample; it may reach beyond the picture.
+        size: width and height of the result.
+        padding: what lies beyond the picture.
+        more: pixels beyond the part that the filter may look at: left, top, right, bottom.
+    """
+    left, top, right, bottom = part.left, part.top, part.left + part.width, part.top + part.height
+    # Whole pixels that rounding moved by a hair stay whole.
+    x1, y1 = math.floor(left + HAIR) - more[0], math.floor(top + HAIR) - more[1]
+    x2, y2 = math.ceil(right - HAIR) + more[2], math.ceil(bottom - HAIR) + more[3]
+    canvas = padded(image, x1, y1, x2, y2, padding)
+    # One axis at a time: in a single call Pillow is off by some grey levels where a box is given.
+    across = (max(left - x1, 0), 0, min(right, x2) - x1, canvas.height)
+    canvas = canvas.resize((size[0], canvas.height), Image.Resampling.BICUBIC, box=across)
+    down = (0, max(top - y1, 0), size[0], min(bottom, y2) - y1)
+    return canvas.resize(size, Image.Resampling.BICUBIC, box=down)
+
+
+def resized_with_edges(image: Image.Image, part: Window, size: tuple[int, int]) -> Image.Image:
+    """As `resized` with "edge", but what lies wholly beyond the picture is resampled only once.
+
+    There every row, or column, is the same. A wide object in a square is mostly that.
+    """
+    (x1, x2, more_left, more_right), (y1, y2, more_top, more_bottom) = (
+        changing(part[axis], part[axis + 2], size[axis], image.size[axis]) for axis in (0, 1)
+    )
+    step = part.width / size[0], part.height / size[1]
+    inner = Window(part.left + x1 * step[0], part.top + y1 * step[1],
+                   (x2 - x1) * step[0], (y2 - y1) * step[1])  # fmt: skip
+    more = (more_left, more_top, more_right, more_bottom)
+    middle = resized(image, inner, (x2 - x1, y2 - y1), "edge", more)
+    return middle if middle.size == size else framed(middle, x1, y1, size)
+
+
+def changing(start: float, length: float, count: int, side: int) -> tuple[int, int, int, int]:
+    """Which samples along one axis are not copies of their neighbour.
+
+    Args:
+        start, length: the part of the axis that is sampled, in pixels from the picture's edge.
+        count: how many samples.
+        side: of the picture.
+
+    Returns:
+        First and last+1 sample that see the picture, with one more beside them where more lie
+        beyond; and how many pixels of padding their filter looks at on either side.
+    """
+    step = length / count
+    reach = 2 * max(step, 1.0)  # of the bicubic filter, widened where it shrinks
+    first = min(max(0, math.floor((-reach - start) / step - 0.5)), count - 1)
+    last = max(min(count, math.ceil((side + reach - start) / step + 0.5)), first + 1)
+    beyond = math.ceil(reach + step)
+    return first, last, beyond if first else 0, beyond if last < count else 0
+
+
 def padded(image: Image.Image, x1: int, y1: int, x2: int, y2: int, padding: str) -> Image.Image:
     """The pixels x1..x2-1, y1..y2-1 of `image`, filled up where they lie beyond it."""
     if x1 >= 0 and y1 >= 0 and x2 <= image.width and y2 <= image.height:
@@ -206,21 +272,27 @@ def padded(image: Image.Image, x1: int, y1: int, x2: int, y2: int, padding: str)
     part = (max(x1, 0), max(y1, 0), min(x2, image.width), min(y2, image.height))
     inside = image.crop(part)
     left, top = part[0] - x1, part[1] - y1
+    if padding == "edge":
+        return framed(inside, left, top, (x2 - x1, y2 - y1))
     if padding == "reflect":
         missing = ((top, y2 - part[3]), (left, x2 - part[2]), (0, 0))
         return Image.fromarray(np.pad(np.asarray(inside), missing, "reflect"))
     whole = Image.new("RGB", (x2 - x1, y2 - y1))
     whole.paste(inside, (left, top))
-    if padding == "edge":  # rows first, then columns of what is there by then
-        right, below = left + inside.width, top + inside.height
-        spread(whole, (left, top, right, top + 1), (left, 0, right, top))
-        spread(whole, (left, below - 1, right, below), (left, below, right, whole.height))
-        spread(whole, (left, 0, left + 1, whole.height), (0, 0, left, whole.height))
-        spread(whole, (right - 1, 0, right, whole.height), (right, 0, *whole.size))
     return whole
 
 
-Corners = tuple[int, int, int, int]  # left, top, right, bottom
+def framed(inside: Image.Image, left: int, top: int, size: tuple[int, int]) -> Image.Image:
+    """`inside` at (left, top) of a picture of `size`, its border repeated all around."""
+    whole = Image.new("RGB", size)
+    whole.paste(inside, (left, top))
+    right, below = left + inside.width, top + inside.height
+    # Rows first, then columns of what is there by then.
+    spread(whole, (left, top, right, top + 1), (left, 0, right, top))
+    spread(whole, (left, below - 1, right, below), (left, below, right, whole.height))
+    spread(whole, (left, 0, left + 1, whole.height), (0, 0, left, whole.height))
+    spread(whole, (right - 1, 0, right, whole.height), (right, 0, *whole.size))
+    return whole
 
 
 def spread(image: Image.Image, line: Corners, over: Corners) -> None:

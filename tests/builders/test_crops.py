@@ -216,3 +216,27 @@ def test_what_is_no_whole_picture_is_refused_by_name(kind):
     raw = {"html": HTML, "truncated": whole[: len(whole) // 2], "empty": b"", "noise": b"\x01" * 99}
     with pytest.raises(JladkitError, match=r"picture\.jpg is"):
         crops.open_picture(HERE, raw[kind]).decode()
+
+
+@settings(deadline=None)
+@given(
+    side=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    corner=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
+    window=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+)
+def test_padding_that_is_resampled_once_looks_like_padding_that_is_resampled(
+    side, corner, window, size
+):
+    pixels = np.random.default_rng(0).integers(0, 256, (side[1], side[0], 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    # From almost left of the picture to almost right of it.
+    left, top = (
+        min(round((c + 1) / 2 * (s + w)) - w, s - 1)
+        for c, s, w in zip(corner, side, window, strict=True)
+    )
+    left, top = max(left, 1 - window[0]), max(top, 1 - window[1])
+    part = crops.Window(left, top, *window)
+    short = np.asarray(crops.resized_with_edges(image, part, size), dtype=int)
+    whole = np.asarray(crops.resized(image, part, size, "edge"), dtype=int)
+    assert np.abs(short - whole).max() <= 2  # what rounding twice may do to noise
