@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -75,6 +76,40 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # a folder that is none: the error above says so
             aside.unlink(missing_ok=True)
+
+
+def check_new_folder(path: Path) -> None:
+    """Refuse a folder to make before the work for it is done.
+
+    Raises:
+        UsageError: `path` exists, and is no empty folder.
+        JladkitError: something above it is no folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} exists and is not empty. Give another --out, or remove it.")
+    check_folder(path)
+
+
+@contextlib.contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to fill; it becomes `path` when the block ends without an error.
+
+    Raises:
+        UsageError: `path` exists, and is no empty folder.
+        JladkitError: the place cannot be written, or the disk is full.
+    """
+    check_new_folder(path)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    make_folder(aside)
+    try:
+        yield aside
+        if path.exists():
+            path.rmdir()
+        os.replace(aside, path)
+    except OSError as error:
+        raise JladkitError(f"{path} could not be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

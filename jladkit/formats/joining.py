@@ -121,14 +121,20 @@ def check_keypoints(
     )
 
 
+def wanted_objects(data: Dataset, split: str) -> np.ndarray:
+    """Rows of the objects that an IOD takes: the split's, and those of train that landmarks of the
+    split's categories are regressed on."""
+    scored, train = data.objects(split), data.objects("train")
+    needed = np.isin(data.object_category[train], data.object_category[scored])
+    return np.union1d(scored, train[needed])
+
+
 def check_landmarks(
     path: Path, rows: np.ndarray, points: np.ndarray, data: Dataset, split: str
 ) -> None:
     """Raise JladkitError unless all landmarks of all objects that an IOD takes have a position."""
     ids = object_ids(data)
-    scored, train = data.objects(split), data.objects("train")
-    needed = train[np.isin(data.object_category[train], data.object_category[scored])]
-    wanted = np.union1d(scored, needed)
+    wanted = wanted_objects(data, split)
     absent = np.setdiff1d(wanted, rows).tolist()
     if absent:
         raise JladkitError(
@@ -150,6 +156,13 @@ def check_landmarks(
 def in_crop(points: np.ndarray, data: Dataset, objects: np.ndarray, frame: str) -> np.ndarray:
     """`points` (n, K, 2) of the pictures of `objects` (n,), brought from `frame` to the crops."""
     return points if frame == "crop" else to_crop(data, objects[:, None], points)
+
+
+def to_source(data: Dataset, rows: np.ndarray) -> np.ndarray:
+    """(n, K, 2) the keypoints of some objects in pixels of their source files."""
+    matrix = data.object_to_source[rows]
+    turned = np.einsum("nij,nkj->nki", matrix[..., :2], data.object_keypoints[rows])
+    return turned + matrix[:, None, :, 2]
 
 
 def to_crop(data: Dataset, rows: np.ndarray | int, xy: np.ndarray) -> np.ndarray:

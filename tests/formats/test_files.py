@@ -10,6 +10,7 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.files import (
     Field,
     digest_of,
+    folder_aside,
     make_folder,
     opened,
     read_arrays,
@@ -152,3 +153,15 @@ def test_the_digest_sees_names_sizes_and_values_but_no_byte_order():
     assert digest_of(first) == digest_of({"x": np.arange(4, dtype=">i4")})
     others = [{"y": first["x"]}, {"x": first["x"].reshape(2, 2)}, {"x": first["x"] + 1}]
     assert len({digest_of(one) for one in [first, *others]}) == 4
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    with pytest.raises(RuntimeError), folder_aside(tmp_path / "a") as folder:
+        (folder / "half.txt").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with folder_aside(tmp_path / "a" / "b") as folder:
+        (folder / "whole.txt").write_text("whole")
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "b", "whole.txt"]
+    with pytest.raises(UsageError, match="exists and is not empty"), folder_aside(tmp_path / "a"):
+        pass
