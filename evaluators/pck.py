@@ -1,7 +1,7 @@
 """PCK, the percentage of correct keypoints: transferred keypoints that land near enough.
 
 Everything here is a reduction of one array: each keypoint's distance from the truth as a share of
-its pair's extent. Sources: Yang and Ramanan (PAMI 2013) for the measure; protocols.py for whose
+its pair's extent. Sources: Yang and Ramanan (PAMI 2013) for the measure; pck_protocols.py for whose
 reading of it each preset is.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.evaluators.protocols import PCK_PROTOCOLS, PckProtocol, find
+from jladkit.evaluators.pck_protocols import PCK_PROTOCOLS, PckProtocol
+from jladkit.evaluators.protocols import find
 from jladkit.evaluators.statistics import bounds, describe, intervals_of_means
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions, digest_of_predictions
