@@ -35,11 +35,12 @@ def pairs_and_points(
     if not len(rows):
         raise JladkitError(f"{data.path} has no pairs in the {predictions.split} split.")
     points = predictions.pair_points
-    if points.shape[1:] != data.object_keypoints.shape[1:]:
-        raise JladkitError(
-            f"The predictions of {predictions.method} have {points.shape[1]} keypoints a pair, "
-            f"but {data.path} has {data.object_keypoints.shape[1]}."
-        )
+    for given in (points, predictions.pair_points_back):
+        if given is not None and given.shape[1:] != data.object_keypoints.shape[1:]:
+            raise JladkitError(
+                f"The predictions of {predictions.method} have {given.shape[1]} keypoints a pair, "
+                f"but {data.path} has {data.object_keypoints.shape[1]}."
+            )
     if protocol.direction == "target->source":
         return rows, points_back(data, predictions, rows, order, protocol)
     return rows, points[order].astype(float)

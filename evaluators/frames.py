@@ -21,28 +21,46 @@ def rounded(points: np.ndarray, protocol: PckProtocol) -> np.ndarray:
     return np.round(points) if protocol.rounding == "round" else np.floor(points)
 
 
-def scale(data: Dataset, objects: np.ndarray, protocol: PckProtocol) -> np.ndarray:
-    """(n, 2) how many pixels of the protocol's frame a pixel of each object's picture is, along
-    its rows and along its columns."""
+def landing(source: np.ndarray, target: np.ndarray, protocol: PckProtocol) -> np.ndarray:
+    """The objects (P,) in whose pictures keypoints are compared."""
+    return target if protocol.direction == "source->target" else source
+
+
+def scale(
+    data: Dataset, objects: np.ndarray, landed: np.ndarray, protocol: PckProtocol
+) -> np.ndarray:
+    """(P, 2) how many pixels of the protocol's frame a pixel of each object's picture is, along
+    its rows and along its columns.
+
+    In the frame "longer-side" the pixels of the pictures of `landed` (P,) are taken as they are:
+    distances and extents would be scaled alike, and a distance that is alpha times the extent must
+    not become more or less than that by rounding.
+    """
     size = data.object_size[objects].astype(float)
     if protocol.frame == "square":
-        return np.float64(protocol.side or 0) / size
+        return float(protocol.side or 0) / size
     if protocol.frame == "longer-side":
-        return np.repeat((protocol.side or 0) / size.max(axis=1, keepdims=True), 2, axis=1)
+        factor = data.object_size[landed].max(axis=1) / size.max(axis=1)
+        return np.repeat(factor[:, None], 2, axis=1)
     if protocol.frame == "original":
         return np.linalg.norm(data.object_to_source[objects][:, :, :2], axis=1)
     return np.ones_like(size)
 
 
 def in_frame(
-    data: Dataset, objects: np.ndarray, points: np.ndarray, protocol: PckProtocol
+    data: Dataset,
+    objects: np.ndarray,
+    landed: np.ndarray,
+    points: np.ndarray,
+    protocol: PckProtocol,
 ) -> np.ndarray:
-    """`points` (n, K, 2) of the objects' stored pictures, in the frame but for its origin."""
+    """`points` (P, K, 2) of the stored pictures of `objects` (P,), in the frame but for its
+    origin; `landed` as `scale` has it."""
     if protocol.frame == "stored":
         return points
     if protocol.frame == "original":
         return points @ data.object_to_source[objects][:, :, :2].swapaxes(1, 2)
-    return points * scale(data, objects, protocol)[:, None, :]
+    return points * scale(data, objects, landed, protocol)[:, None, :]
 
 
 def extents(
@@ -61,33 +79,38 @@ def extents(
     Raises:
         JladkitError: an object's box has no size.
     """
-    what = protocol.extent
-    if what == "side":
+    what, landed = protocol.extent, landing(source, target, protocol)
+    if what == "side" and protocol.frame == "square":
         return np.full(len(target), float(protocol.side or 0))
+    if what == "side":
+        return data.object_size[landed].max(axis=1).astype(float)
     objects = source if "source" in what else target
+    factor = scale(data, objects, landed, protocol)
     if what.endswith("-box"):
-        sides = box_extents(data, objects, protocol)
+        sides = box_extents(data, objects, factor, protocol)
         scored = np.nonzero(visible.any(axis=1))[0]
-        last = scored[-1:] if what == "last-source-box" else slice(None)
-        return np.broadcast_to(sides[last], sides.shape)
+        return np.full(len(sides), sides[scored[-1]]) if what == "last-source-box" else sides
     if what.endswith("-picture"):
         if protocol.frame == "original":
             return data.object_source_size[objects].max(axis=1).astype(float)
-        return (data.object_size[objects] * scale(data, objects, protocol)).max(axis=1)
+        return (data.object_size[objects] * factor).max(axis=1)
     points = rounded(data.object_keypoints[objects], protocol)
     if what == "target-keypoints-padded":
         # The one place where the origin counts: coordinates from 1, as the files have them.
-        points = in_frame(data, objects, points + BASE, protocol)
+        points = in_frame(data, objects, landed, points + BASE, protocol)
         padded = np.full((len(points), 1, 2), PAD)
         visible = np.hstack([visible, visible.any(axis=1, keepdims=True)])
         return keypoint_extents(np.concatenate([points, padded], axis=1), visible)
-    return keypoint_extents(in_frame(data, objects, points, protocol), visible)
+    return keypoint_extents(in_frame(data, objects, landed, points, protocol), visible)
 
 
-def box_extents(data: Dataset, objects: np.ndarray, protocol: PckProtocol) -> np.ndarray:
-    """(n,) the longer side of each object's box; raises JladkitError for one without a size."""
+def box_extents(
+    data: Dataset, objects: np.ndarray, factor: np.ndarray, protocol: PckProtocol
+) -> np.ndarray:
+    """(P,) the longer side of each object's box, `factor` (P, 2) being its `scale`; raises
+    JladkitError for a box without a size."""
     box = data.object_box[objects]
-    sides = ((box[:, 2:] - box[:, :2]) * scale(data, objects, protocol)).max(axis=1)
+    sides = ((box[:, 2:] - box[:, :2]) * factor).max(axis=1)
     if not (sides > 0).all():
         row = int(objects[~(sides > 0)][0])
         raise JladkitError(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.evaluators.carried import check_complete, pairs_and_points
-from jladkit.evaluators.frames import extents, in_frame, rounded
+from jladkit.evaluators.frames import extents, in_frame, landing, rounded
 from jladkit.evaluators.pck_protocols import PCK_PROTOCOLS, PckProtocol
 from jladkit.evaluators.protocols import find
 from jladkit.evaluators.statistics import Part, describe, intervals, item_weights, weighted_sum
@@ -159,6 +159,34 @@ def check_alphas(alphas: Sequence[float]) -> list[float]:
     return list(dict.fromkeys(float(alpha) for alpha in alphas))
 
 
+def measured(
+    data: Dataset, predictions: Predictions, protocol: PckProtocol
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every keypoint's error under a protocol, before any mean is taken.
+
+    Returns:
+        The split's rows of pair/* (P,) in file order; (P, K) distances as shares of the extent,
+        NaN for keypoints that are not visible in both objects; (P,) the extents.
+
+    Raises:
+        JladkitError: the predictions are incomplete or do not fit the data set.
+    """
+    rows, points = pairs_and_points(data, predictions, protocol)
+    source, target = data.pair_source[rows], data.pair_target[rows]
+    visible = data.object_visible[source] & data.object_visible[target]
+    if not visible.any():
+        raise JladkitError(
+            f"No pair of the {predictions.split} split of {data.path} has a keypoint that is "
+            "visible in both images, so there is nothing to score."
+        )
+    check_complete(data, rows, points, visible, predictions.method)
+    landed = landing(source, target, protocol)
+    true = rounded(data.object_keypoints[landed], protocol)
+    extent = extents(data, source, target, visible, protocol)
+    there, true = (in_frame(data, landed, landed, xy, protocol) for xy in (points, true))
+    return rows, pck(there, true, visible, extent), extent
+
+
 def evaluate(
     data: Dataset,
     predictions: Predictions,
@@ -191,30 +219,15 @@ def evaluate(
     own = isinstance(protocol, PckProtocol)
     preset = protocol if own else find(PCK_PROTOCOLS, protocol, "pck")
     tolerances = check_alphas(ALPHAS if alphas is None else alphas)
-    rows, points = pairs_and_points(data, predictions, preset)
+    rows, errors, extent = measured(data, predictions, preset)
     source, target = data.pair_source[rows], data.pair_target[rows]
-    visible = data.object_visible[source] & data.object_visible[target]
-    if not visible.any():
-        raise JladkitError(
-            f"No pair of the {predictions.split} split of {data.path} has a keypoint that is "
-            "visible in both images, so there is nothing to score."
-        )
-    check_complete(data, rows, points, visible, predictions.method)
-    landing = target if preset.direction == "source->target" else source
-    extent = extents(data, source, target, visible, preset)
-    true = rounded(data.object_keypoints[landing], preset)
-    errors = pck(
-        in_frame(data, landing, points, preset),
-        in_frame(data, landing, true, preset),
-        visible,
-        extent,
-    )
     category = np.array(data.categories, dtype=object)[data.pair_category[rows]]
     picture, _ = pictures(data)
     images = np.stack([picture[source], picture[target]], axis=1)
     scores = per_pair(errors, tolerances, preset.comparator)
     curve, area = curve_and_area(errors, category, preset)
-    number = int(((extent == 0) & visible.any(axis=1)).sum())
+    count = counted(errors)
+    number = int(((extent == 0) & (count > 0)).sum())
     items = pd.DataFrame(
         {
             "pair": rows,
@@ -223,7 +236,7 @@ def evaluate(
             "target": target,
             "source_image": images[:, 0],
             "target_image": images[:, 1],
-            "n": visible.sum(axis=1),
+            "n": count,
             **{f"pck@{a:g}": scores[:, i] for i, a in enumerate(tolerances)},
         }
     )

@@ -114,6 +114,8 @@ def open_predictions(path: Path) -> Predictions:
                 raise JladkitError(
                     f"{path}: {part}/row and {part}/points must come together. Run: {REMEDY}"
                 )
+        if "pair/points_back" in arrays and "pair/row" not in arrays:
+            raise JladkitError(f"{path}: pair/points_back needs pair/row. Run: {REMEDY}")
         seconds = read_json_attr(file, "seconds_per_item")
         memory = file.attrs.get("peak_memory", 0)
         if not all(isinstance(n, Real) for n in (memory, *seconds.values())):
@@ -150,11 +152,11 @@ def check_belongs(path: Path, predictions: Predictions, data: Dataset, split: st
     if predictions.split != split:
         raise JladkitError(f"{path} is about the split {predictions.split}, not {split}.")
     width = data.object_keypoints.shape[1]
-    if predictions.pair_points is not None and predictions.pair_points.shape[1] != width:
-        raise JladkitError(
-            f"{path} has {predictions.pair_points.shape[1]} keypoints a pair, but {data.path} has "
-            f"{width}."
-        )
+    for points in (predictions.pair_points, predictions.pair_points_back):
+        if points is not None and points.shape[1] != width:
+            raise JladkitError(
+                f"{path} has {points.shape[1]} keypoints a pair, but {data.path} has {width}."
+            )
     for rows, limit, what in (
         (predictions.pair_row, len(data.pair_source), "pair"),
         (predictions.object_row, len(data.object_category), "object"),
