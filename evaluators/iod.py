@@ -3,7 +3,7 @@
 A linear map from an object's L landmarks to its keypoints is fitted on one set of objects and
 scored on another; the error is a share of the distance between the eyes (inter-ocular distance,
 hence the name) or, for objects without eyes, of the longer side of their box. Source: Thewlis et
-al. (ICCV 2017); protocols.py says whose reading each preset is. The fit's origin, bias and rows
+al. (ICCV 2017); iod_protocols.py says whose reading each preset is. The fit's origin, bias and rows
 move the number, so every preset stands in every result, the asked one first.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.evaluators.protocols import IOD_PROTOCOLS, IodProtocol, find
+from jladkit.evaluators.iod_protocols import IOD_PROTOCOLS, IodProtocol
+from jladkit.evaluators.protocols import find
 from jladkit.evaluators.statistics import describe, interval_of_mean
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions, digest_of_predictions

@@ -1,26 +1,37 @@
 """PCK, the percentage of correct keypoints: transferred keypoints that land near enough.
 
 Everything here is a reduction of one array: each keypoint's distance from the truth as a share of
-its pair's extent. Sources: Yang and Ramanan (PAMI 2013) for the measure; protocols.py for whose
-reading of it each preset is.
+its pair's extent. Sources: Yang and Ramanan (PAMI 2013) for the measure; pck_protocols.py for whose
+reading of it each preset is; statistics.py for the intervals.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.evaluators.protocols import PCK_PROTOCOLS, PckProtocol, find
-from jladkit.evaluators.statistics import bounds, describe, intervals_of_means
+from jladkit.evaluators.carried import check_complete, pairs_and_points
+from jladkit.evaluators.frames import extents, in_frame, landing, rounded
+from jladkit.evaluators.pck_protocols import PCK_PROTOCOLS, PckProtocol
+from jladkit.evaluators.protocols import find
+from jladkit.evaluators.statistics import Part, describe, intervals, item_weights, weighted_sum
+from jladkit.evaluators.strata import Stratum, pictures, strata
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions, digest_of_predictions
 from jladkit.formats.result import Result
 
 ALPHAS = (0.05, 0.1, 0.15)
 CURVE = tuple(step / 100 for step in range(1, 21))
+NO_EXTENT = (
+    "{} pairs have an extent of 0, for their keypoints lie in one place; there only a keypoint that "
+    "is met exactly is right."
+)
+BLOCK = 1024  # pairs
+MEANS = {"pair_mean": "pair-mean", "pooled": "pooled", "category_mean": "category-mean"}
+PROTOCOLS = PCK_PROTOCOLS  # where `jladkit evaluate --protocol all` finds them
 
 
 def pck(
@@ -34,7 +45,8 @@ def pck(
         predicted: (P, K, 2) xy, in any frame.
         true: (P, K, 2) xy, same frame.
         visible: (P, K) bool; False leaves a keypoint out, whatever its coordinates.
-        extent: (P,) the length that alpha is a share of, in pixels of that frame; positive.
+        extent: (P,) the length that alpha is a share of, in pixels of that frame. Where it is 0
+            (the extent of a single keypoint), only a keypoint that is met exactly is right.
 
     Returns:
         (P, K) shares; NaN where a keypoint is left out.
@@ -47,49 +59,89 @@ def pck(
             f"predicted is {predicted.shape}, true {true.shape}, visible {visible.shape}; "
             "they are (P, K, 2), (P, K, 2) and (P, K)."
         )
-    distance = np.hypot(
-        predicted[..., 0] - true[..., 0],
-        predicted[..., 1] - true[..., 1],
-        out=np.full(visible.shape, np.nan),
-        where=visible,
-    )
-    # Divided rather than compared with alpha * extent: a distance of exactly a tenth of the
-    # extent then rounds to the same 0.1 that alpha is, and counts as the protocols want.
-    return distance / extent[:, None]
+    share = np.empty(visible.shape)
+    # What is left out may be anything, infinite too. Block by block, for then all of this stays
+    # in the processor's cache.
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        for start in range(0, len(share), BLOCK):
+            block = slice(start, start + BLOCK)
+            own, length = share[block], extent[block, None]
+            offset = predicted[block] - true[block]
+            x, y = offset[..., 0], offset[..., 1]
+            np.multiply(x, x, out=own)
+            own += y * y
+            np.sqrt(own, out=own)
+            met = (own == 0) & (length == 0)
+            # Divided rather than compared with alpha * extent: a distance of exactly a tenth of
+            # the extent then rounds to the same 0.1 that alpha is, and counts as it should.
+            own /= length
+            own[met] = 0
+            np.copyto(own, np.nan, where=~visible[block])
+    return share
 
 
-def correct(errors: np.ndarray, alphas: Sequence[float]) -> np.ndarray:
+def correct(
+    errors: np.ndarray, alphas: Sequence[float], comparator: Literal["<=", "<"] = "<="
+) -> np.ndarray:
     """(P, A) how many keypoints of each pair are right, from `errors` (P, K) of `pck`."""
-    return np.stack([(errors <= alpha).sum(axis=1) for alpha in alphas], axis=1)
+    near = np.less_equal if comparator == "<=" else np.less
+    return np.stack([true_per_row(near(errors, alpha)) for alpha in alphas], axis=1)
 
 
-def per_pair(errors: np.ndarray, alphas: Sequence[float]) -> np.ndarray:
+def per_pair(
+    errors: np.ndarray, alphas: Sequence[float], comparator: Literal["<=", "<"] = "<="
+) -> np.ndarray:
     """(P, A) the share of each pair's keypoints that are right; NaN for a pair without any."""
-    count = np.isfinite(errors).sum(axis=1)[:, None]
-    return np.where(count > 0, correct(errors, alphas) / np.maximum(count, 1), np.nan)
+    count, right = counted(errors)[:, None], correct(errors, alphas, comparator)
+    return np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
 
 
-def pooled(errors: np.ndarray, alphas: Sequence[float]) -> np.ndarray:
-    """(A,) right keypoints of all pairs over all keypoints; NaN when there is none."""
-    count = np.isfinite(errors).sum()
-    return correct(errors, alphas).sum(axis=0) / (count if count else np.nan)
+def counted(errors: np.ndarray) -> np.ndarray:
+    """(P,) how many keypoints of each pair count."""
+    return true_per_row(~np.isnan(errors))
 
 
-def mean_over_pairs(scores: np.ndarray) -> np.ndarray:
-    """(A,) the mean of `scores` (P, A) of `per_pair`, pairs without a keypoint left out."""
-    counted = scores[np.isfinite(scores).all(axis=1)]
-    return counted.mean(axis=0) if len(counted) else np.full(scores.shape[1], np.nan)
+def true_per_row(mask: np.ndarray) -> np.ndarray:
+    """(P,) how many of each row of `mask` (P, K) are true; a product, which is three times as fast
+    as a sum along short rows, and exact up to 16 million."""
+    return (mask.astype(np.float32) @ np.ones(mask.shape[1], np.float32)).astype(np.int64)
 
 
-def mean_over_categories(scores: np.ndarray, category: np.ndarray) -> np.ndarray:
-    """(A,) the mean over categories of the mean over each one's pairs.
+def aggregate(
+    scores: np.ndarray, count: np.ndarray, category: np.ndarray, aggregation: str
+) -> np.ndarray:
+    """(A,) what a protocol calls its score; pairs without a keypoint stay out of it.
 
     Args:
         scores: (P, A) of `per_pair`.
-        category: (P,) a label for each pair. One whose pairs all lack keypoints is left out.
+        count: (P,) of `counted`.
+        category: (P,) a label for each pair.
+        aggregation: a name that PckProtocol knows.
     """
-    means = [mean_over_pairs(scores[category == label]) for label in np.unique(category)]
-    return mean_over_pairs(np.array(means).reshape(-1, scores.shape[1]))
+    kept = count > 0
+    if not kept.any():
+        return np.full(scores.shape[1], np.nan)
+    weights, _ = item_weights(aggregation, count[kept], category[kept])
+    return weighted_sum(weights, scores[kept])
+
+
+def curve_and_area(
+    errors: np.ndarray, category: np.ndarray, protocol: PckProtocol, alphas: Sequence[float] = CURVE
+) -> tuple[np.ndarray, float]:
+    """The score at each of `alphas` (rising), and its mean over all alphas from 0 to the last.
+
+    The area is exact, not a sum over `alphas`: a keypoint with the error e adds 1 - e / last to
+    it, or nothing where e is larger.
+    """
+    count = counted(errors)
+    kept = count > 0
+    weights, _ = item_weights(protocol.aggregation, count[kept], category[kept])
+    shown = ~np.isnan(errors[kept])
+    share = errors[kept][shown]
+    weight = np.repeat(weights / count[kept], count[kept])
+    first = np.searchsorted(alphas, share, side="left" if protocol.comparator == "<=" else "right")
+    right = np.bincount(first, weight, len(alphas) + 1)[:-1]
+    return np.minimum(right.cumsum(), 1), float(weight @ np.maximum(1 - share / alphas[-1], 0))
 
 
 def check_alphas(alphas: Sequence[float]) -> list[float]:
@@ -107,91 +159,38 @@ def check_alphas(alphas: Sequence[float]) -> list[float]:
     return list(dict.fromkeys(float(alpha) for alpha in alphas))
 
 
-def extents(data: Dataset, target: np.ndarray, protocol: PckProtocol) -> np.ndarray:
-    """(P,) the length alpha is a share of, for the pairs with these `target` objects (P,).
+def measured(
+    data: Dataset, predictions: Predictions, protocol: PckProtocol
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every keypoint's error under a protocol, before any mean is taken.
+
+    Returns:
+        The split's rows of pair/* (P,) in file order; (P, K) distances as shares of the extent,
+        NaN for keypoints that are not visible in both objects; (P,) the extents.
 
     Raises:
-        JladkitError: an object's box has no size.
+        JladkitError: the predictions are incomplete or do not fit the data set.
     """
-    if protocol.side is not None:
-        return np.full(len(target), float(protocol.side))
-    box = data.object_box[target]
-    extent = (box[:, 2:] - box[:, :2]).max(axis=1)
-    if not (extent > 0).all():
-        row = int(target[~(extent > 0)][0])
+    rows, points = pairs_and_points(data, predictions, protocol)
+    source, target = data.pair_source[rows], data.pair_target[rows]
+    visible = data.object_visible[source] & data.object_visible[target]
+    if not visible.any():
         raise JladkitError(
-            f"{data.path}: the box of object {row} has no size, and {protocol.name} measures by it."
+            f"No pair of the {predictions.split} split of {data.path} has a keypoint that is "
+            "visible in both images, so there is nothing to score."
         )
-    return extent
-
-
-def in_frame(
-    data: Dataset, target: np.ndarray, points: np.ndarray, protocol: PckProtocol
-) -> np.ndarray:
-    """`points` (P, K, 2) of the targets' stored pictures, scaled to the frame of `protocol`.
-
-    Where the frame's origin lies does not matter, for only differences are taken.
-    """
-    if protocol.side is None:
-        return points
-    return points * (protocol.side / data.object_size[target])[:, None, :]
-
-
-def pairs_and_points(data: Dataset, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """The split's rows of pair/* (P,) in file order, and what was predicted for each (P, K, 2).
-
-    Raises:
-        JladkitError: the predictions hold no pairs, or not exactly those of the split.
-    """
-    if predictions.pair_row is None or predictions.pair_points is None:
-        raise JladkitError(
-            f"The predictions of {predictions.method} hold no transferred keypoints, so they have "
-            "no PCK. Predict with a method that matches pairs."
-        )
-    rows = data.pairs(predictions.split)
-    order = np.argsort(predictions.pair_row, kind="stable")
-    if not np.array_equal(predictions.pair_row[order], rows):
-        found = len(np.intersect1d(predictions.pair_row, rows))
-        raise JladkitError(
-            f"The predictions of {predictions.method} must hold each of the {len(rows)} pairs of "
-            f"the {predictions.split} split once; they hold {len(order)} rows, among them {found} "
-            "of those pairs."
-        )
-    if not len(rows):
-        raise JladkitError(f"{data.path} has no pairs in the {predictions.split} split.")
-    points = predictions.pair_points[order].astype(float)
-    if points.shape[1:] != data.object_keypoints.shape[1:]:
-        raise JladkitError(
-            f"The predictions of {predictions.method} have {points.shape[1]} keypoints a pair, "
-            f"but {data.path} has {data.object_keypoints.shape[1]}."
-        )
-    return rows, points
-
-
-def check_complete(
-    data: Dataset, rows: np.ndarray, points: np.ndarray, visible: np.ndarray, method: str
-) -> None:
-    """Raise JladkitError when a keypoint that counts has no prediction.
-
-    To count it as missed would let a method look worse for a fault of its file, and to leave it
-    out would let it look better by keeping silent where it is unsure.
-    """
-    absent = visible & ~np.isfinite(points).all(axis=-1)
-    if absent.any():
-        pair, keypoint = np.argwhere(absent)[0]
-        category = int(data.pair_category[rows[pair]])
-        raise JladkitError(
-            f"The predictions of {method} lack keypoint {keypoint} "
-            f"({data.keypoint_names[category][keypoint]}) of pair {pair} "
-            f"({data.categories[category]}), which is visible in both images; "
-            f"{int(absent.sum())} are lacking in all. Give every such keypoint a position."
-        )
+    check_complete(data, rows, points, visible, predictions.method)
+    landed = landing(source, target, protocol)
+    true = rounded(data.object_keypoints[landed], protocol)
+    extent = extents(data, source, target, visible, protocol)
+    there, true = (in_frame(data, landed, landed, xy, protocol) for xy in (points, true))
+    return rows, pck(there, true, visible, extent), extent
 
 
 def evaluate(
     data: Dataset,
     predictions: Predictions,
-    protocol: str | None = None,
+    protocol: str | PckProtocol | None = None,
     alphas: Sequence[float] | None = None,
 ) -> tuple[Result, pd.DataFrame]:
     """Score transferred keypoints.
@@ -202,44 +201,42 @@ def evaluate(
     Args:
         data: the data set the predictions were made from.
         predictions: of one split, in pixels of the stored pictures.
-        protocol: name of a preset in PCK_PROTOCOLS; None is the first, jlad.
+        protocol: name of a preset in PCK_PROTOCOLS, or a protocol of your own; None is the first
+            preset, jlad.
         alphas: tolerances in (0, 1] as shares of the protocol's extent; None is ALPHAS.
 
     Returns:
-        The result, one row an alpha, values as shares in [0, 1]; and a table with one row a pair
-        in file order: pair (row of pair/*), category, source, target (rows of object/*), n
-        (keypoints that count) and one column "pck@ALPHA" each, NaN where n is 0.
+        The result, one row an alpha, values as shares in [0, 1]: the protocol's own headline, the
+        three usual means, each category, and each stratum of strata.py. And a table with one row
+        a pair in file order: pair (row of pair/*), category, source, target (rows of object/*),
+        source_image, target_image (a number for each source picture), n (keypoints that count)
+        and one column "pck@ALPHA" each, NaN where n is 0.
 
     Raises:
         UsageError: unknown protocol, or an alpha outside (0, 1].
         JladkitError: the predictions are incomplete or do not fit the data set.
     """
-    preset = find(PCK_PROTOCOLS, protocol, "pck")
+    own = isinstance(protocol, PckProtocol)
+    preset = protocol if own else find(PCK_PROTOCOLS, protocol, "pck")
     tolerances = check_alphas(ALPHAS if alphas is None else alphas)
-    rows, points = pairs_and_points(data, predictions)
+    rows, errors, extent = measured(data, predictions, preset)
     source, target = data.pair_source[rows], data.pair_target[rows]
-    visible = data.object_visible[source] & data.object_visible[target]
-    check_complete(data, rows, points, visible, predictions.method)
-    errors = pck(
-        in_frame(data, target, points, preset),
-        in_frame(data, target, data.object_keypoints[target], preset),
-        visible,
-        extents(data, target, preset),
-    )
-    if not visible.any():
-        raise JladkitError(
-            f"No pair of the {predictions.split} split of {data.path} has a keypoint that is "
-            "visible in both images, so there is nothing to score."
-        )
-    scores = per_pair(errors, tolerances)
     category = np.array(data.categories, dtype=object)[data.pair_category[rows]]
+    picture, _ = pictures(data)
+    images = np.stack([picture[source], picture[target]], axis=1)
+    scores = per_pair(errors, tolerances, preset.comparator)
+    curve, area = curve_and_area(errors, category, preset)
+    count = counted(errors)
+    number = int(((extent == 0) & (count > 0)).sum())
     items = pd.DataFrame(
         {
             "pair": rows,
             "category": category,
             "source": source,
             "target": target,
-            "n": visible.sum(axis=1),
+            "source_image": images[:, 0],
+            "target_image": images[:, 1],
+            "n": count,
             **{f"pck@{a:g}": scores[:, i] for i, a in enumerate(tolerances)},
         }
     )
@@ -250,60 +247,89 @@ def evaluate(
         split=predictions.split,
         dataset=data.name,
         dataset_digest=data.digest,
-        results=result_rows(errors, scores, category, tolerances),
+        results=result_rows(errors, images, category, tolerances, preset, strata(data, rows)),
         config=dict(predictions.config),
         environment=dict(predictions.environment),
         created=predictions.created,
         predictions_digest=digest_of_predictions(predictions),
-        statistics=describe("pairs"),
+        statistics=describe("images"),
         curve={
             "alpha": list(CURVE),
-            "value": mean_over_pairs(per_pair(errors, CURVE)).tolist(),
+            "value": curve.tolist(),
+            "area": area,
+            "area_from": 0.0,
+            "area_to": CURVE[-1],
         },
         seconds_per_item=predictions.seconds_per_item.get("pair"),
         peak_memory=predictions.peak_memory,
+        notes=[NO_EXTENT.format(number)] if number else [],
     ), items
 
 
 def result_rows(
-    errors: np.ndarray, scores: np.ndarray, category: np.ndarray, alphas: Sequence[float]
+    errors: np.ndarray,
+    images: np.ndarray,
+    category: np.ndarray,
+    alphas: Sequence[float],
+    protocol: PckProtocol,
+    sorted_by: Sequence[Stratum] = (),
 ) -> list[dict[str, Any]]:
     """The rows of a result: every reduction at each alpha, with intervals.
 
     Args:
         errors: (P, K) of `pck`.
-        scores: (P, A) of `per_pair`.
+        images: (P, 2) the number of each pair's two pictures.
         category: (P,) names.
         alphas: A tolerances.
+        protocol: its comparator and aggregation are read.
+        sorted_by: the strata to tell the score for.
     """
-    counted = np.isfinite(scores).all(axis=1)
-    names = [str(name) for name in np.unique(category[counted].astype(str))]
-    overall, _ = intervals_of_means(scores)
-    # Each category draws its own pairs, so the mean of their draws bounds the mean of categories.
-    own = [
-        intervals_of_means(scores[category == name], seed=number)
-        for number, name in enumerate(names)
-    ]
-    low, high = bounds(np.mean([draws for _, draws in own], axis=0))
-    together = pooled(errors, alphas)
-    by_category = mean_over_categories(scores[counted], category[counted].astype(str))
-    return [
-        {
+    count, scores = counted(errors), per_pair(errors, alphas, protocol.comparator)
+    kept = count > 0
+    labels, codes = np.unique(category.astype(str), return_inverse=True)
+
+    def part(chosen: np.ndarray, aggregation: str = protocol.aggregation) -> Part:
+        chosen = chosen & kept
+        weights, groups = item_weights(aggregation, count[chosen], codes[chosen])
+        return Part(scores[chosen], weights, images[chosen], groups)
+
+    def keypoints(chosen: np.ndarray) -> Part:
+        pair = np.nonzero(chosen & ~np.isnan(errors))
+        right = per_pair(errors[pair][:, None], alphas, protocol.comparator)
+        return Part(right, np.full(len(right), 1 / max(len(right), 1)), images[pair[0]])
+
+    parts: dict[tuple[str, ...], Part] = {("value",): part(kept)}
+    parts |= {(mean,): part(kept, aggregation) for mean, aggregation in MEANS.items()}
+    for code, name in enumerate(labels):
+        if (codes[kept] == code).any():
+            parts["categories", str(name)] = part(codes == code)
+    for stratum in sorted_by:
+        for code, name in enumerate(stratum.classes):
+            chosen = stratum.codes == code
+            own = part(chosen) if chosen.ndim == 1 else keypoints(chosen)
+            if len(own.weights):
+                parts[stratum.name, name] = own
+    found = dict(zip(parts, intervals([*parts.values()], within=(0, 1)), strict=True))
+
+    def below(top: str, column: int) -> dict[str, Any]:
+        return {path[1]: asdict(own[column]) for path, own in found.items()
+                if path[0] == top and len(path) == 2}  # fmt: skip
+
+    rows: list[dict[str, Any]] = []
+    for column, alpha in enumerate(alphas):
+        row = {
             "metric": "pck",
             "alpha": alpha,
-            **asdict(overall[column]),
             "unit": "share",
             "higher_is_better": True,
-            "left_out": int((~counted).sum()),
-            "points": int(np.isfinite(errors).sum()),
-            "pooled": float(together[column]),
-            "category_mean": float(by_category[column]),
-            "category_mean_low": float(low[column]),
-            "category_mean_high": float(high[column]),
-            "categories": {
-                name: asdict(intervals[column])
-                for name, (intervals, _) in zip(names, own, strict=True)
-            },
+            **asdict(found["value",][column]),
+            "left_out": int((~kept).sum()),
+            "points": int(count.sum()),
+            "categories": below("categories", column),
+            "strata": {stratum.name: below(stratum.name, column) for stratum in sorted_by},
         }
-        for column, alpha in enumerate(alphas)
-    ]
+        for mean in MEANS:
+            own = found[mean,][column]
+            row |= {mean: own.value, f"{mean}_low": own.low, f"{mean}_high": own.high}
+        rows.append(row)
+    return rows

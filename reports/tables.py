@@ -18,6 +18,13 @@ from jladkit.formats.result import REMEDY, Result, read_record, read_result
 
 HEADLINE_ALPHA = 0.1
 NONE = "-"
+# What the headline of PCK is; results of earlier versions only know the first.
+HEADLINES = {
+    "": "mean over pairs",
+    "pair-mean": "mean over pairs",
+    "pooled": "over the points of all pairs",
+    "category-mean": "mean over categories",
+}
 NUMBERS = "In percent, with 95 % intervals in brackets."
 
 
@@ -169,7 +176,8 @@ def pck_by_alpha(board: Board) -> Table:
         }
         for entry in board.entries
     ]
-    return Table("alphas", "PCK, mean over pairs", pd.DataFrame(records))
+    how = HEADLINES.get(board.first.protocol.get("aggregation", ""), "the protocol's own mean")
+    return Table("alphas", f"PCK, {how}", pd.DataFrame(records))
 
 
 def headline_alpha(board: Board) -> float:
@@ -187,8 +195,8 @@ def pck_by_category(board: Board) -> Table:
         by_category(label, row)
         | {
             "mean of categories": spread(row, "category_mean"),
-            "mean over pairs": spread(row),
-            "pooled points": percent(row["pooled"]),
+            "mean over pairs": spread(row, "pair_mean" if "pair_mean" in row else ""),
+            "pooled points": spread(row, "pooled"),
         }
         for label, row in rows
         if row is not None

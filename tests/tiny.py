@@ -86,11 +86,12 @@ def tiny_dataset(path: Path, **changes: np.ndarray) -> Dataset:
     return open_dataset(path)
 
 
-def true_points(data: Dataset, split: str = "test") -> np.ndarray:
-    """(P, K, 2) the targets' keypoints, where their sources have one too."""
+def true_points(data: Dataset, split: str = "test", back: bool = False) -> np.ndarray:
+    """(P, K, 2) the targets' keypoints, where their sources have one too; `back` the sources'."""
     rows = data.pairs(split)
-    source = data.object_keypoints[data.pair_source[rows]]
-    return np.where(np.isfinite(source), data.object_keypoints[data.pair_target[rows]], np.nan)
+    ends = [data.object_keypoints[end[rows]] for end in (data.pair_source, data.pair_target)]
+    carried, landed = ends[::-1] if back else ends
+    return np.where(np.isfinite(carried), landed, np.nan)
 
 
 def predicted(data: Dataset, split: str = "test", **parts: Any) -> Predictions:

@@ -10,6 +10,7 @@ from jladkit.errors import JladkitError
 
 COMMANDS = {
     "build-dataset": "jladkit.cli.build:command",
+    "compare": "jladkit.cli.compare:command",
     "demo": "jladkit.cli.demo:command",
     "evaluate": "jladkit.cli.evaluate:command",
     "export-pairs": "jladkit.cli.export:command",
@@ -21,6 +22,7 @@ COMMANDS = {
 
 SUMMARIES = {
     "build-dataset": "Turn a source's pictures and annotations into a dataset.h5.",
+    "compare": "Two results: their difference, its interval, and whether it can be chance.",
     "demo": "Go the whole way on drawn data, in ten minutes.",
     "evaluate": "Score a method, a checkpoint or a predictions file: PCK, IOD.",
     "export-pairs": "Write a split's pairs as files, for methods that know nothing of jladkit.",

@@ -117,7 +117,7 @@ def difference(results: Path) -> str:
         pd.read_parquet(next(results.rglob(f"{method}/pck-*.parquet")))
         for method in ("joint", "identity")
     ]
-    compare = registry.load("metric", "jladkit.evaluators.statistics:paired_difference")
+    compare = registry.load("metric", "jladkit.evaluators.comparison:paired_difference")
     gain = compare(*tables)
     if gain.low is None:
         return f"With {gain.count} held-out pairs there is no interval; give more --images."

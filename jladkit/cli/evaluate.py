@@ -1,15 +1,18 @@
 """jladkit evaluate: predictions (stored, or made on the spot) -> result.json and a table."""
 
 import re
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from jladkit.errors import UsageError
+from jladkit.cli.text import grid, pck_lines, percent, protocol_lines, spread
+from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
-from jladkit.formats.files import check_folder, written_aside
+from jladkit.formats.files import check_folder, to_json, written_aside
 from jladkit.formats.outside import FRAMES, read_predictions
 from jladkit.formats.predictions import Predictions, check_belongs
 from jladkit.formats.result import Result, read_result, write_result
@@ -19,8 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ALL = "all"
 # What our metrics read of predictions; others get all of it.
 NEEDS = {"pck": ("pair",), "iod": ("object",)}
+PARTS = ("pair", "back", "object")
+PERCENT = "In percent, with 95 % intervals (bootstrap)."
 
 
 class SeveralAlphas(click.Command):
@@ -76,7 +82,8 @@ def is_number(text: str) -> bool:
 )
 @click.option(
     "--protocol",
-    help="The preset to score by. PCK: jlad (default), scnet. "
+    help="The preset to score by, of PCK also `all`. PCK: jlad (default), scnet, rocco-pf, hpf, "
+    "spair, willow-kp, dhpf, cats, sfnet, dense-matching, dift-point, sd-dino ... "
     "IOD: imm (default), imm-bias, strucrep, paper.",
 )
 @click.option(
@@ -86,6 +93,12 @@ def is_number(text: str) -> bool:
     multiple=True,
     metavar="A ...",
     help="PCK tolerances in (0, 1].  [default: 0.05 0.1 0.15]",
+)
+@click.option(
+    "--strata",
+    is_flag=True,
+    help="Print PCK also by what is known of the pairs: "
+    "viewpoint, scale, truncation, occlusion, seen in training, keypoint.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where a network runs.")
 @click.option(
@@ -111,6 +124,7 @@ def command(
     frame: str,
     protocol: str | None,
     alphas: tuple[float, ...],
+    strata: bool,
     device: str,
     out: Path | None,
     overwrite: bool,
@@ -126,6 +140,7 @@ def command(
     \b
     jladkit evaluate --data birds.h5 --method identity
     jladkit evaluate --data birds.h5 --predictions mine.csv --protocol scnet --alpha 0.05 0.1
+    jladkit evaluate --data birds.h5 --predictions birds-joint.h5 --protocol all
     jladkit evaluate --data faces.h5 --metric iod --checkpoint run/ --out results/
     """  # fmt: skip
     given = [
@@ -147,18 +162,65 @@ def command(
     if out is not None:
         check_folder(out)
     score = load("metric", metric)
+    wanted, needed = protocols_of(metric, score, protocol)
     dataset = open_dataset(data)
-    predictions = obtain(metric, dataset, split, method, checkpoint, stored, frame, device)
-    result, items = score(dataset, predictions, protocol, alphas or None)
-    if out is not None:
-        path = save(out, result, items, overwrite)
-        click.echo(f"Wrote {path} and {path.with_suffix('.parquet').name} beside it.", err=True)
-        result = read_result(path)
-    click.echo(result.to_json() if as_json else as_text(result), nl=not as_json)
+    predictions = obtain(needed, dataset, split, method, checkpoint, stored, frame, device)
+    results: list[Result] = []
+    refused: dict[str, str] = {}
+    for name in wanted:
+        try:
+            result, items = score(dataset, predictions, name, alphas or None)
+        except UsageError:
+            raise
+        except JladkitError as error:
+            if protocol != ALL:
+                raise
+            refused[str(name)] = str(error)
+            continue
+        if out is not None:
+            path = save(out, result, items, overwrite)
+            click.echo(f"Wrote {path} and {path.with_suffix('.parquet').name} beside it.", err=True)
+            result = read_result(path)
+        results.append(result)
+    if not results:
+        raise JladkitError(next(iter(refused.values())))
+    if protocol == ALL:
+        record = {"results": [asdict(result) for result in results], "refused": refused}
+        click.echo(to_json(record, indent=2) if as_json else all_as_text(results, refused))
+    else:
+        click.echo(results[0].to_json() if as_json else as_text(results[0], strata), nl=not as_json)
+
+
+def protocols_of(
+    metric: str, score: Callable[..., Any], protocol: str | None
+) -> tuple[Sequence[str | None], Sequence[str]]:
+    """The protocols to score by, and the parts of predictions that they read.
+
+    A metric whose module has PROTOCOLS ({name: preset}) can be scored by all of them; a preset
+    with the direction "target->source" reads keypoints that were carried that way.
+
+    Raises:
+        UsageError: the metric has no such protocol, or cannot be scored by all.
+    """
+    presets: Mapping[str, Any] = getattr(import_module(score.__module__), "PROTOCOLS", {})
+    needed = NEEDS.get(metric)
+    if not presets:
+        if protocol == ALL:
+            raise UsageError(
+                f"--protocol {ALL} is for PCK; a result of {metric} holds all that its metric tells."
+            )
+        return [protocol], PARTS if needed is None else needed
+    if protocol == ALL:
+        chosen = dict(presets)
+    else:
+        preset = load("metric", "jladkit.evaluators.protocols:find")(presets, protocol, metric)
+        chosen = {preset.name: preset}
+    back = any(getattr(p, "direction", "") == "target->source" for p in chosen.values())
+    return [*chosen], (*(PARTS if needed is None else needed), *(["back"] if back else []))
 
 
 def obtain(
-    metric: str,
+    needed: Sequence[str],
     data: Dataset,
     split: str,
     method: str | None,
@@ -167,9 +229,10 @@ def obtain(
     frame: str,
     device: str,
 ) -> Predictions:
-    """The predictions to score: read from `stored`, or made by the method or checkpoint."""
+    """The predictions to score: read from `stored`, or made by the method or checkpoint, which is
+    asked for the parts that are `needed`."""
     if stored is None:
-        from jladkit.training.prediction import PARTS, predict  # imports torch
+        from jladkit.training.prediction import predict  # imports torch
 
         return predict(
             data,
@@ -177,7 +240,7 @@ def obtain(
             method=method,
             checkpoint=checkpoint,
             device=device,
-            wanted=NEEDS.get(metric, PARTS),
+            wanted=needed,
         )
     predictions = read_predictions(stored, data, split, frame)
     check_belongs(stored, predictions, data, split)
@@ -212,7 +275,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "unnamed"
 
 
-def as_text(result: Result) -> str:
+def as_text(result: Result, strata: bool) -> str:
     """A result as a person reads it: percent, intervals in brackets."""
     protocol = result.protocol
     lines = [
@@ -221,45 +284,19 @@ def as_text(result: Result) -> str:
         "",
     ]
     if result.metric == "pck":
-        lines += pck_lines(result.results)
+        lines += pck_lines(result, strata)
     else:
         lines += iod_lines(result.results)
-    lines += ["", "In percent, with 95 % intervals (bootstrap)."]
+    lines += ["", PERCENT]
     lines += [f"Note: {note}" for note in result.notes]
     return "\n".join(lines)
 
 
-def pck_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """PCK by alpha, then by category."""
-    first = rows[0]
-    lines = grid(
-        ["alpha", "mean over pairs", "mean of categories", "pooled points"],
-        [
-            [
-                f"{row['alpha']:g}",
-                spread(row),
-                spread(
-                    {
-                        "value": row["category_mean"],
-                        "low": row["category_mean_low"],
-                        "high": row["category_mean_high"],
-                    }
-                ),
-                percent(row["pooled"]),
-            ]
-            for row in rows
-        ],
-    )
-    lines += ["", f"{first['count']} pairs, {first['points']} keypoints visible in both."]
-    if first["left_out"]:
-        lines.append(f"{first['left_out']} further pairs share no visible keypoint: left out.")
-    return [*lines, "", *grid(
-        ["category", "pairs", *(f"alpha {row['alpha']:g}" for row in rows)],
-        [
-            [name, str(category["count"]), *(spread(row["categories"][name]) for row in rows)]
-            for name, category in first["categories"].items()
-        ],
-    )]  # fmt: skip
+def all_as_text(results: list[Result], refused: Mapping[str, str]) -> str:
+    """Results of one prediction file under many protocols."""
+    one = results[0]
+    head = f"{one.metric.upper()} of {one.method} on {one.dataset}, {one.split} split"
+    return "\n".join([head, "", *protocol_lines(results, refused), "", PERCENT])
 
 
 def iod_lines(rows: list[dict[str, Any]]) -> list[str]:
@@ -291,24 +328,3 @@ def iod_lines(rows: list[dict[str, Any]]) -> list[str]:
             for name, row in first["categories"].items()
         ],
     )]  # fmt: skip
-
-
-def percent(value: float | None) -> str:
-    """58.4 for 0.584."""
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def spread(row: dict[str, Any]) -> str:
-    """58.4 [53.1, 63.6]"""
-    if row["low"] is None:
-        return percent(row["value"])
-    return f"{percent(row['value'])} [{percent(row['low'])}, {percent(row['high'])}]"
-
-
-def grid(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a table whose columns stand under one another."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [head, ["-" * width for width in widths], *rows]
-    ]

@@ -111,7 +111,11 @@ def about_dataset(data: Dataset) -> dict[str, Any]:
 def about_predictions(said: Predictions) -> dict[str, Any]:
     """The summary of a predictions file."""
     rows = {"pairs": said.pair_row, "objects": said.object_row}
-    points = {"pair": said.pair_points, "object": said.object_points}
+    points = {
+        "pair": said.pair_points,
+        "pair_back": said.pair_points_back,
+        "object": said.object_points,
+    }
     return {
         "format": predictions.FORMAT,
         "schema": predictions.SCHEMA,

@@ -5,6 +5,8 @@ Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part
     pair/row       (P,) rows of the data set's pair/*, in its file order
     pair/points    (P, K, 2) where each keypoint of the source object lies in the target's
                    picture; NaN where the source has no such keypoint
+    pair/points_back  (P, K, 2) optional, the other way round: where each keypoint of the target
+                   object lies in the source's picture
     pair/flow      (P, 2, h, w) optional: for cells spread evenly over the source's picture (row
                    first, cell centres), the xy in the target's picture
     object/row     (M,) rows of the data set's object/*: the split's objects and, since a
@@ -45,6 +47,7 @@ REMEDY = "jladkit predict --data FILE --split test (--method NAME | --checkpoint
 FIELDS = {
     "pair/row": Field("i", ("P",), optional=True),
     "pair/points": Field("f", ("P", "K", 2), optional=True),
+    "pair/points_back": Field("f", ("P", "K", 2), optional=True),
     "pair/flow": Field("f", ("P", 2, "h", "w"), optional=True),
     "object/row": Field("i", ("M",), optional=True),
     "object/points": Field("f", ("M", "L", 2), optional=True),
@@ -64,6 +67,7 @@ class Predictions:
     created: str
     pair_row: np.ndarray | None = None
     pair_points: np.ndarray | None = None
+    pair_points_back: np.ndarray | None = None
     pair_flow: np.ndarray | None = None
     object_row: np.ndarray | None = None
     object_points: np.ndarray | None = None
@@ -108,6 +112,8 @@ def open_predictions(path: Path) -> Predictions:
                 raise JladkitError(
                     f"{path}: {part}/row and {part}/points must come together. Run: {REMEDY}"
                 )
+        if "pair/points_back" in arrays and "pair/row" not in arrays:
+            raise JladkitError(f"{path}: pair/points_back needs pair/row. Run: {REMEDY}")
         seconds = read_json_attr(file, "seconds_per_item")
         memory = file.attrs.get("peak_memory", 0)
         if not all(isinstance(n, Real) for n in (memory, *seconds.values())):
@@ -124,6 +130,7 @@ def open_predictions(path: Path) -> Predictions:
             created=read_text_attr(file, "created"),
             pair_row=arrays.get("pair/row"),
             pair_points=arrays.get("pair/points"),
+            pair_points_back=arrays.get("pair/points_back"),
             pair_flow=arrays.get("pair/flow"),
             object_row=arrays.get("object/row"),
             object_points=arrays.get("object/points"),
@@ -143,11 +150,11 @@ def check_belongs(path: Path, predictions: Predictions, data: Dataset, split: st
     if predictions.split != split:
         raise JladkitError(f"{path} is about the split {predictions.split}, not {split}.")
     width = data.object_keypoints.shape[1]
-    if predictions.pair_points is not None and predictions.pair_points.shape[1] != width:
-        raise JladkitError(
-            f"{path} has {predictions.pair_points.shape[1]} keypoints a pair, but {data.path} has "
-            f"{width}."
-        )
+    for points in (predictions.pair_points, predictions.pair_points_back):
+        if points is not None and points.shape[1] != width:
+            raise JladkitError(
+                f"{path} has {points.shape[1]} keypoints a pair, but {data.path} has {width}."
+            )
     for rows, limit, what in (
         (predictions.pair_row, len(data.pair_source), "pair"),
         (predictions.object_row, len(data.object_category), "object"),

@@ -23,11 +23,13 @@ REMEDY = "jladkit evaluate --metric pck|iod --data FILE --out DIR"
 class Result:
     """The contents of a result.json.
 
-    Each of `results` is a dict with at least: metric; value (the headline number: the mean over
-    pairs for PCK, over images for IOD); unit; higher_is_better; count (items behind the value);
-    low and high (95 % interval of the value); categories ({name: {value, count, low, high}}).
-    PCK rows add alpha, pooled (over points) and category_mean; IOD rows add variant and floor.
-    A number that does not exist is null.
+    Each of `results` is a dict with at least: metric; value (the headline number: for PCK as the
+    protocol's aggregation has it, for IOD the mean over images); unit; higher_is_better; count
+    (items behind the value); low and high (95 % interval of the value); categories ({name: {value,
+    count, low, high}}). PCK rows add alpha, pooled (over points) and category_mean, and since they
+    exist pair_mean, and for each of these NAME_low and NAME_high; and strata ({stratum: {class:
+    {value, count, low, high}}}, count being pairs, or keypoints for the stratum "keypoint"). IOD
+    rows add variant and floor. A number that does not exist is null.
     """
 
     method: str
@@ -42,7 +44,9 @@ class Result:
     created: str  # when the predictions were made, so that scoring them again gives the same file
     predictions_digest: str = ""  # over the points that were scored
     statistics: dict[str, Any] = field(default_factory=dict)  # how low and high were found
-    curve: dict[str, list[float]] = field(default_factory=dict)  # PCK: "alpha" and "value"
+    # PCK: lists "alpha" and "value"; and "area", the mean of the value over all alphas from
+    # "area_from" to "area_to".
+    curve: dict[str, Any] = field(default_factory=dict)
     seconds_per_item: float | None = None
     peak_memory: int = 0
     items: str | None = None  # the file beside it with per-item values
@@ -162,6 +166,20 @@ def check_rows(path: Path, rows: Any) -> None:
             if not isinstance(category, dict):
                 raise JladkitError(f"{path}: {where} categories {name} must be a record.")
             check_keys(path, f"{where} categories {name}", category, CATEGORY_KEYS)
+        check_strata(path, where, row.get("strata", {}))
+
+
+def check_strata(path: Path, where: str, strata: Any) -> None:
+    """Raise JladkitError unless `strata` is {stratum: {class: a record like a category's}}."""
+    whole = isinstance(strata, dict) and all(isinstance(own, dict) for own in strata.values())
+    if not whole:
+        raise JladkitError(f"{path}: {where} strata must be a record of records.")
+    for name, classes in strata.items():
+        for label, record in classes.items():
+            place = f"{where} strata {name} {label}"
+            if not isinstance(record, dict):
+                raise JladkitError(f"{path}: {place} must be a record.")
+            check_keys(path, place, record, CATEGORY_KEYS)
 
 
 def check_curve(path: Path, curve: Mapping[str, Any]) -> None:

@@ -20,10 +20,10 @@ from jladkit.training.checkpoint import read_label
 from jladkit.training.environment import environment, now, peak_memory
 from jladkit.training.loading import batch_of, batches, from_square
 from jladkit.training.loop import MODEL
-from jladkit.training.validation import transfer_pairs
+from jladkit.training.validation import ends_of, transfer_pairs
 
 BATCH = 16
-PARTS = ("pair", "object")
+PARTS = ("pair", "back", "object")
 
 
 def device_named(name: str) -> torch.device:
@@ -91,7 +91,8 @@ def predict(
     for objects of a category that the method has no landmarks for.
 
     Args:
-        wanted: "pair", "object" or both.
+        wanted: "pair", keypoints carried from source to target; "back", with that, from target to
+            source; "object", landmarks.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
@@ -108,14 +109,19 @@ def predict(
             parts["pair_row"] = pairs
             parts["pair_points"] = matched(instance, data, pairs, where, progress)
             seconds["pair"] = (time.perf_counter() - begin) / len(pairs)
+            if "back" in wanted:
+                parts["pair_points_back"] = matched(
+                    instance, data, pairs, where, progress, back=True
+                )
         if "object" in wanted and isinstance(instance, LandmarkDetector) and len(objects):
             begin = time.perf_counter()
             parts["object_row"] = objects
             parts["object_points"] = detected(instance, data, objects, where, progress)
             seconds["object"] = (time.perf_counter() - begin) / len(objects)
     if not parts:
+        said = " or ".join(f"{part}s" for part in wanted if part != "back")
         raise JladkitError(
-            f"{instance.name} has nothing to say about {' or '.join(wanted)}s of the {split} split of "
+            f"{instance.name} has nothing to say about {said} of the {split} split of "
             f"{data.path}: there are none that it can work on, or it does no such thing."
         )
     return Predictions(
@@ -150,19 +156,28 @@ def names(data: Dataset, codes: NDArray[np.int32]) -> list[str]:
 
 
 def matched(
-    matcher: Matcher, data: Dataset, pairs: NDArray[np.int64], device: torch.device, progress: bool
+    matcher: Matcher,
+    data: Dataset,
+    pairs: NDArray[np.int64],
+    device: torch.device,
+    progress: bool,
+    back: bool = False,
 ) -> NDArray[np.float64]:
-    """(P, K, 2) transferred keypoints, in pixels of the targets' stored pictures."""
-    with tqdm(total=len(pairs), desc="pairs", unit="pair", disable=not progress) as bar:
+    """(P, K, 2) transferred keypoints, in pixels of the targets' stored pictures; `back` carries
+    the targets' to the sources."""
+    label = "pairs, back" if back else "pairs"
+    with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
 
         def carry(part: NDArray[np.int64], points: Tensor) -> Tensor:
-            source = batch_of(data, data.pair_source[part], matcher.size).to(device)
-            target = batch_of(data, data.pair_target[part], matcher.size).to(device)
+            source, target = (
+                batch_of(data, objects, matcher.size).to(device)
+                for objects in ends_of(data, part, back)
+            )
             category = names(data, data.pair_category[part])
             bar.update(len(part))
             return matcher.transfer(source, target, points.to(device), category)
 
-        return transfer_pairs(data, pairs, matcher.size, carry, BATCH)
+        return transfer_pairs(data, pairs, matcher.size, carry, BATCH, back)
 
 
 def detected(

@@ -16,7 +16,12 @@ Carry = Callable[[NDArray[np.int64], Tensor], Tensor]
 
 
 def transfer_pairs(
-    data: Dataset, rows: NDArray[np.int64], size: int, carry: Carry, batch: int = 16
+    data: Dataset,
+    rows: NDArray[np.int64],
+    size: int,
+    carry: Carry,
+    batch: int = 16,
+    back: bool = False,
 ) -> NDArray[np.float64]:
     """Every keypoint of every pair's source, carried to its target.
 
@@ -25,6 +30,7 @@ def transfer_pairs(
         size: side of the square that `carry` works in.
         carry: from (B,) pair rows and (B, K, 2) points of the sources' squares, NaN where there
             is none, to (B, K, 2) points of the targets' squares.
+        back: from target to source instead, here and in `carry`.
 
     Returns:
         (P, K, 2) xy in pixels of the targets' stored pictures.
@@ -33,12 +39,18 @@ def transfer_pairs(
     out = np.full((len(rows), *data.object_keypoints.shape[1:]), np.nan)
     done = 0
     for part in batches(rows, batch):
-        source, target = data.pair_source[part], data.pair_target[part]
+        source, target = ends_of(data, part, back)
         points = to_square(data.object_keypoints[source], sizes[source], size)
         moved = carry(part, torch.from_numpy(points).float()).double().cpu().numpy()
         out[done : done + len(part)] = from_square(moved, sizes[target], size)
         done += len(part)
     return out
+
+
+def ends_of(data: Dataset, rows: NDArray[np.int64], back: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The objects (B,) of some pairs that points are carried from, and those they go to."""
+    source, target = data.pair_source[rows], data.pair_target[rows]
+    return (target, source) if back else (source, target)
 
 
 def pair_pck(data: Dataset, split: str, size: int, carry: Carry, alpha: float = 0.1) -> float:

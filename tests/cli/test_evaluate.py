@@ -128,6 +128,58 @@ def test_a_result_of_another_configuration_is_replaced_only_when_told(run, folde
     assert read_result(tmp_path / "tiny/oracle/pck-jlad-test.json").config == {"seed": 1}
 
 
+def test_every_protocol_has_a_row_or_says_why_it_has_none(run, folder, tmp_path):
+    code, out, _ = run(
+        "--predictions", folder / "oracle.h5", "--protocol", "all", "--out", tmp_path
+    )
+    assert code == 0
+    rows = [line.split()[0] for line in out.splitlines() if " 1  " in line]
+    assert rows[:2] == ["jlad", "scnet"] and "willow-padded-bug" in rows
+    assert "cats: cats carries the targets' keypoints to the sources" in out
+    written = {path.name for path in tmp_path.rglob("*.json")}
+    assert written == {f"pck-{name}-test.json" for name in rows}
+    code, out, _ = run("--predictions", folder / "oracle.h5", "--protocol", "all", "--json")
+    record = json.loads(out)
+    assert [result["protocol"]["name"] for result in record["results"]] == rows
+    assert not set(record["refused"]) & set(rows)
+    assert record["results"][0] == {
+        **json.loads((tmp_path / "tiny/oracle/pck-jlad-test.json").read_text()), "items": None,
+    }  # fmt: skip
+
+
+def test_a_method_is_asked_to_carry_back_only_where_a_protocol_reads_it(run, monkeypatch):
+    asked = []
+    from jladkit.training import prediction
+
+    own = prediction.predict
+    monkeypatch.setattr(
+        prediction, "predict", lambda *a, **k: asked.append(k["wanted"]) or own(*a, **k)
+    )
+    for protocol in ("scnet", "rocco-scnet", "all"):
+        code, out, _ = run("--method", "identity", "--protocol", protocol)
+        assert code == 0 and "carries the targets'" not in out
+    assert asked == [("pair",), ("pair", "back"), ("pair", "back")]
+
+
+def test_strata_are_printed_when_asked_for_and_always_stored(run, folder):
+    plain = run("--predictions", folder / "oracle.h5")[1]
+    told = run("--predictions", folder / "oracle.h5", "--strata")[1]
+    for word in ("scale ratio", "truncated", "seen in training", "clean", "car left_wheel"):
+        assert word in told and word not in plain
+    record = json.loads(run("--predictions", folder / "oracle.h5", "--json")[1])
+    assert record["results"][0]["strata"]["seen in training"]["clean"]["count"] == 20
+
+
+def test_the_protocols_own_mean_is_marked_and_stands_alone_if_it_is_another(run, folder):
+    def head(protocol):
+        out = run("--predictions", folder / "oracle.h5", "--protocol", protocol)[1]
+        return next(line for line in out.splitlines() if line.startswith("alpha "))
+
+    assert "mean over pairs *" in head("jlad") and "pooled points *" not in head("jlad")
+    assert "pooled points *" in head("dift-point")
+    assert head("sd-dino").split()[1:3] == ["headline", "*"]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
@@ -144,6 +196,10 @@ def test_a_result_of_another_configuration_is_replaced_only_when_told(run, folde
         (["--predictions", "{}/marks.csv"], 1, "hold no transferred keypoints"),
         (["--predictions", "{}/crop.csv", "--split", "val"], 1, "has no pairs in the val split"),
         (["--predictions", "{}/crop.csv", "--split", "train"], 1, "crop.csv lacks"),
+        (["--predictions", "{}/oracle.h5", "--metric", "iod", "--protocol", "all"], 2, "for PCK"),
+        (["--predictions", "{}/oracle.h5", "--protocol", "cats"], 1, "not every pair of the test"),
+        (["--predictions", "{}/none.h5", "--protocol", "scent"], 2, "Did you mean 'scnet'?"),
+        (["--predictions", "{}/oracle.h5", "--protocol", "all", "--alpha", "3"], 2, "Got 3"),
         (["--predictions", "{}/none.h5"], 1, "There is no file"),
         (["--predictions", "{}/none.csv"], 1, "cannot be read"),
         (["--predictions", "{}/crop.csv", "--metric", "iod"], 1, "hold no landmarks"),

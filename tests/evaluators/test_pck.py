@@ -6,13 +6,16 @@ from hypothesis.extra.numpy import arrays
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.evaluators.pck import (
+    CURVE,
+    aggregate,
+    correct,
+    counted,
+    curve_and_area,
     evaluate,
-    mean_over_categories,
-    mean_over_pairs,
     pck,
     per_pair,
-    pooled,
 )
+from jladkit.evaluators.pck_protocols import PCK_PROTOCOLS
 from tests.tiny import predicted, tiny_arrays, tiny_dataset, true_points
 
 ALPHAS = (0.05, 0.1, 0.2)
@@ -50,26 +53,56 @@ def test_a_distance_of_exactly_alpha_times_the_extent_counts(extent, hundredths)
     assert per_pair(beyond, [float(errors[0, 0])]) == 0
 
 
+def mean_of(errors, aggregation, category=("a", "b", "b"), alpha=0.1):
+    """One of the means over three pairs at one alpha."""
+    scores = per_pair(errors, [alpha])
+    return aggregate(scores, counted(errors), np.array(category), aggregation)[0]
+
+
+def test_below_is_not_the_same_as_within():
+    errors = pck(*four_points())
+    np.testing.assert_allclose(per_pair(errors, [0.1, 0.11], "<="), [[2 / 3, 1]])
+    np.testing.assert_allclose(per_pair(errors, [0.1, 0.11], "<"), [[1 / 3, 2 / 3]])
+
+
+def test_an_extent_of_0_is_met_by_an_exact_keypoint_alone():
+    errors = pck(np.array([[[1.0, 1.0], [2.0, 1.0]]]), np.ones((1, 2, 2)),
+                 np.ones((1, 2), bool), np.zeros(1))  # fmt: skip
+    np.testing.assert_array_equal(errors, [[0, np.inf]])
+    assert per_pair(errors, [1.0]) == 0.5
+
+
 def test_a_pair_without_a_visible_keypoint_is_left_out_of_the_mean():
     errors = np.array([[0.01, np.nan], [np.nan, np.nan], [0.3, 0.01]])
-    scores = per_pair(errors, [0.1])
-    np.testing.assert_allclose(scores[:, 0], [1, np.nan, 0.5])
-    assert mean_over_pairs(scores) == 0.75
+    np.testing.assert_allclose(per_pair(errors, [0.1])[:, 0], [1, np.nan, 0.5])
+    assert mean_of(errors, "pair-mean") == 0.75
+    assert mean_of(errors, "category-mean", ("a", "b", "c")) == 0.75
+    assert np.isnan(mean_of(np.full((3, 1), np.nan), "pooled"))
 
 
-def test_pairs_points_and_categories_are_three_different_means():
-    errors = np.array([[0.0, np.nan, np.nan], [0.0, 0.5, 0.5], [0.0, 0.0, 0.5]])
-    scores = per_pair(errors, [0.1])
-    assert mean_over_pairs(scores)[0] == pytest.approx((1 + 1 / 3 + 2 / 3) / 3)
-    assert pooled(errors, [0.1])[0] == pytest.approx(4 / 7)
-    means = mean_over_categories(scores, np.array(["a", "b", "b"]))
-    assert means[0] == pytest.approx((1 + 0.5) / 2)
+def test_pairs_points_and_categories_are_different_means():
+    errors = np.array([[0.0, np.nan, np.nan], [0.0, 0.5, 0.5], [0.0, 0.0, np.nan]])
+    assert mean_of(errors, "pair-mean") == pytest.approx((1 + 1 / 3 + 1) / 3)
+    assert mean_of(errors, "pooled") == pytest.approx(4 / 6)
+    assert mean_of(errors, "category-mean") == pytest.approx((1 + 2 / 3) / 2)
+    # Category a has 1 pair and 1 of 1 points, b has 2 pairs and 3 of 5 points.
+    assert mean_of(errors, "category-pooled") == pytest.approx((1 * 1 + 2 * 3 / 5) / 3)
 
 
 def test_extents_differ_between_pairs_even_when_points_are_pooled():
-    true, visible = np.zeros((2, 1, 2)), np.ones((2, 1), bool)
-    moved = np.array([[[4.0, 0.0]], [[4.0, 0.0]]])
-    assert pooled(pck(moved, true, visible, np.array([100.0, 10.0])), [0.1])[0] == 0.5
+    true, visible = np.zeros((3, 1, 2)), np.ones((3, 1), bool)
+    moved = np.full((3, 1, 2), [4.0, 0.0])
+    errors = pck(moved, true, visible, np.array([100.0, 10.0, 10.0]))
+    assert mean_of(errors, "pooled") == pytest.approx(1 / 3)
+
+
+def test_the_curve_and_its_area_are_those_of_three_keypoints_by_hand():
+    errors = np.array([[0.05, 0.1, 0.5]])
+    for name, at in (("jlad", 2 / 3), ("geo-aware", 1 / 3)):
+        curve, area = curve_and_area(errors, np.array(["a"]), PCK_PROTOCOLS[name])
+        assert curve[CURVE.index(0.1)] == pytest.approx(at)
+        # From alpha 0 to 0.2, one keypoint is right on three quarters of the way, one on a half.
+        assert area == pytest.approx((0.75 + 0.5) / 3)
 
 
 points = arrays(float, (3, 4, 2), elements=st.floats(-200, 200, width=16))
@@ -126,12 +159,22 @@ def test_shapes_that_do_not_fit_are_named():
         pck(np.zeros((1, 2, 2)), np.zeros((1, 3, 2)), np.ones((1, 2), bool), np.ones(1))
 
 
-@pytest.mark.parametrize("protocol", ["jlad", "scnet"])
-def test_the_truth_scores_1_under_every_protocol(data, protocol):
-    result, _ = evaluate(data, predicted(data), protocol, [0.01])
-    row = result.results[0]
-    assert (row["value"], row["pooled"], row["category_mean"]) == (1, 1, 1)
-    assert (row["low"], row["high"]) == (1, 1)
+@given(points, points, masks, lengths, st.permutations(range(3)))
+def test_the_order_of_pairs_does_not_matter(guess, true, visible, extent, order):
+    errors = pck(guess, true, visible, extent)
+    turned = pck(guess[order], true[order], visible[order], extent[order])
+    category = np.array(["a", "b", "b"])
+    for name in ("pair-mean", "pooled", "category-mean", "category-pooled"):
+        np.testing.assert_allclose(
+            mean_of(errors, name, category), mean_of(turned, name, category[order])
+        )
+
+
+@given(points, points, masks, lengths)
+def test_no_alpha_counts_more_keypoints_than_there_are(guess, true, visible, extent):
+    errors = pck(guess, true, visible, extent)
+    assert (correct(errors, [1e9])[:, 0] == counted(errors)).all()
+    assert (counted(errors) == visible.sum(axis=1)).all()
 
 
 def test_jlad_measures_by_the_longer_side_of_the_targets_box(data):
@@ -194,8 +237,12 @@ def test_the_table_has_a_row_a_pair_and_its_mean_is_the_headline(data):
     noisy = true_points(data) + np.random.default_rng(1).normal(0, 3, true_points(data).shape)
     result, items = evaluate(data, predicted(data, pair_points=noisy), alphas=[0.1, 0.05])
     assert list(items.columns) == [
-        "pair", "category", "source", "target", "n", "pck@0.1", "pck@0.05",
+        "pair", "category", "source", "target", "source_image", "target_image", "n", "pck@0.1",
+        "pck@0.05",
     ]  # fmt: skip
+    pictures = np.stack([items["source_image"], items["target_image"]], axis=1)
+    ends = np.stack([items["source"], items["target"]], axis=1)
+    assert (np.unique(pictures).size, np.unique(ends).size) == (20, 20)
     assert items["pair"].tolist() == data.pairs("test").tolist()
     assert result.results[0]["value"] == pytest.approx(np.nanmean(items["pck@0.1"]))
     by_category = {
@@ -205,6 +252,41 @@ def test_the_table_has_a_row_a_pair_and_its_mean_is_the_headline(data):
     assert result.results[0]["category_mean"] == pytest.approx(np.mean([*by_category.values()]))
     assert result.results[0]["categories"]["car"]["value"] == pytest.approx(by_category["car"])
     assert result.results[0]["low"] <= result.results[0]["value"] <= result.results[0]["high"]
+
+
+def test_the_headline_is_the_protocols_own_and_the_three_means_stand_beside_it(data):
+    noisy = true_points(data) + np.random.default_rng(1).normal(0, 3, true_points(data).shape)
+    said = predicted(data, pair_points=noisy)
+    by_pair, by_point = (evaluate(data, said, name)[0].results[1] for name in
+                         ("dift-image", "dift-point"))  # fmt: skip
+    for mean in ("pair_mean", "pooled", "category_mean"):
+        for end in ("", "_low", "_high"):
+            assert by_pair[mean + end] == by_point[mean + end]
+        assert by_pair[f"{mean}_low"] < by_pair[mean] < by_pair[f"{mean}_high"]
+    assert (by_pair["value"], by_pair["low"]) == (by_pair["pair_mean"], by_pair["pair_mean_low"])
+    assert (by_point["value"], by_point["high"]) == (by_point["pooled"], by_point["pooled_high"])
+    assert by_pair["value"] != by_point["value"]
+
+
+def test_a_stratum_of_the_result_is_the_score_of_its_pairs(tmp_path):
+    truncated = np.arange(60) % 4 < 2
+    data = tiny_dataset(tmp_path / "flags.h5", object_truncated=truncated.astype(int))
+    noisy = true_points(data) + np.random.default_rng(1).normal(0, 3, true_points(data).shape)
+    result, items = evaluate(data, predicted(data, pair_points=noisy))
+    row = result.results[1]
+    flags = truncated[items["source"]].astype(int) + 2 * truncated[items["target"]]
+    names = ("neither", "source", "target", "both")
+    assert set(row["strata"]["truncated"]) == {names[flag] for flag in flags}
+    for name, found in row["strata"]["truncated"].items():
+        own = items.loc[flags == names.index(name), "pck@0.1"]
+        assert found["value"] == pytest.approx(own.mean())
+        assert found["count"] == own.notna().sum()
+    keypoints = row["strata"]["keypoint"]
+    assert set(keypoints) == {"car left_wheel", "car right_wheel", "car roof", "car light",
+                              "face left_eye", "face right_eye", "face nose"}  # fmt: skip
+    assert sum(found["count"] for found in keypoints.values()) == row["points"]
+    together = sum(found["value"] * found["count"] for found in keypoints.values())
+    assert together / row["points"] == pytest.approx(row["pooled"])
 
 
 def test_rows_may_come_in_any_order(data):

@@ -29,7 +29,8 @@ def same(a, b):
 
 def test_predictions_come_back_as_they_were_written(tmp_path, data):
     flow = np.zeros((20, 2, 3, 4), np.float32)
-    one = predicted(data, pair_flow=flow, peak_memory=5)
+    back = np.full((20, 4, 2), 3.5)
+    one = predicted(data, pair_flow=flow, pair_points_back=back, peak_memory=5)
     write_predictions(tmp_path / "p.h5", one)
     assert same(open_predictions(tmp_path / "p.h5"), one)
 
@@ -67,6 +68,13 @@ def delete(name):
     return lambda file: file.__delitem__(name)
 
 
+def only_back(file):
+    """Leave nothing of the pairs but the points that were carried back."""
+    file.create_dataset("pair/points_back", data=file["pair/points"][:])
+    for name in ("pair/row", "pair/points"):
+        del file[name]
+
+
 def attribute(name, value):
     return lambda file: file.attrs.__setitem__(name, value)
 
@@ -85,6 +93,11 @@ def attribute(name, value):
         (attribute("peak_memory", "lots"), "must be numbers"),
         (lambda file: file.attrs.__delitem__("method"), "the attribute method is missing"),
         (delete("pair/points"), "pair/row and pair/points must come together"),
+        (only_back, "pair/points_back needs pair/row"),
+        (
+            lambda file: file.create_dataset("pair/points_back", data=np.zeros((19, 4, 2))),
+            "pair/points_back must be floats of size 20x4x2",
+        ),
         (delete("object/row"), "object/row and object/points must come together"),
         (
             lambda file: (delete("pair/row")(file), file.create_dataset("pair/row", data=[1, 2])),
@@ -119,5 +132,7 @@ def test_predictions_belong_to_one_data_set_and_split(tmp_path, data):
     wide = np.zeros((len(data.pairs("test")), 7, 2))
     with pytest.raises(JladkitError, match=r"has 7 keypoints a pair, but .* has 4"):
         check_belongs(path, predicted(data, pair_points=wide), data, "test")
+    with pytest.raises(JladkitError, match=r"has 7 keypoints a pair, but .* has 4"):
+        check_belongs(path, predicted(data, pair_points_back=wide), data, "test")
     with pytest.raises(JladkitError, match="pair/row names rows that"):
         check_belongs(path, predicted(data, pair_row=data.pairs("test") + 60), data, "test")

@@ -66,6 +66,14 @@ def changed(record, path, value):
         (["results", 0, "alpha"], ..., r"results\[0\] alpha is missing"),
         (["results", 0, "pooled"], ..., r"results\[0\] pooled is missing"),
         (["results", 0, "categories", "car"], 0.5, "categories car must be a record"),
+        (["results", 0, "strata"], [], r"results\[0\] strata must be a record of records"),
+        (
+            ["results", 1, "strata"],
+            {"scale": 1},
+            r"results\[1\] strata must be a record of records",
+        ),
+        (["results", 0, "strata"], {"scale": {"2": 1}}, "strata scale 2 must be a record"),
+        (["results", 0, "strata"], {"scale": {"2": {}}}, "strata scale 2 value is missing"),
         (["results", 0, "categories", "car", "count"], ..., "categories car count is missing"),
     ],
 )

@@ -107,6 +107,20 @@ def test_the_second_has_methods_by_category_and_all_three_means():
     ]
 
 
+def test_a_headline_that_is_no_mean_over_pairs_is_called_what_it_is():
+    result = pck_result("a")
+    own = {"pair_mean": 0.4, "pair_mean_low": 0.3, "pair_mean_high": 0.5}
+    pooled = replace(
+        result,
+        protocol={**result.protocol, "aggregation": "pooled"},
+        results=[row | own for row in result.results],
+    )
+    by_alpha, by_category = tables(board(pooled))
+    assert by_alpha.caption == "PCK, over the points of all pairs"
+    assert by_category.cells["mean over pairs"].tolist()[1] == "40.0 [30.0, 50.0]"
+    assert tables(board(result))[0].caption == "PCK, mean over pairs"
+
+
 def test_an_alpha_that_one_method_lacks_is_a_dash():
     short = pck_result("b")
     short = replace(short, results=short.results[:1])

@@ -50,6 +50,29 @@ def test_points_travel_into_the_square_and_back_into_the_targets_picture(dots: D
     np.testing.assert_allclose(found.pair_points, expected, atol=1e-4)
 
 
+def test_points_are_carried_back_into_the_sources_picture(
+    dots: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    """The pictures change sides too: a method sees the target's first."""
+    seen: list[Tensor] = []
+    own = Shifter.transfer
+
+    def transfer(self: Shifter, source: Tensor, target: Tensor, *rest: Any) -> Tensor:
+        seen.append(torch.stack([source, target]))
+        return own(self, source, target, *rest)
+
+    monkeypatch.setattr(Shifter, "transfer", transfer)
+    found = predict(dots, "test", method=SHIFTER, progress=False)
+    assert found.pair_row is not None and found.pair_points_back is not None
+    target = dots.object_keypoints[dots.pair_target[found.pair_row]]
+    expected = target + np.array([6 * 48 / 96, 8 * 56 / 96])
+    np.testing.assert_allclose(found.pair_points_back, expected, atol=1e-4)
+    there, back = seen
+    assert torch.equal(back, there.flip(0)) and not torch.equal(there[0], there[1])
+    only = predict(dots, "test", method=SHIFTER, progress=False, wanted=("pair",))
+    assert only.pair_points_back is None
+
+
 def test_landmarks_come_for_the_split_and_for_train(dots: Dataset):
     found = predict(dots, "val", method=SHIFTER, progress=False)
     assert found.object_row is not None and found.object_points is not None
