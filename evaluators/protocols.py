@@ -147,7 +147,7 @@ IOD_PROTOCOLS = {
     ),
 }
 
-Preset = TypeVar("Preset", PckProtocol, IodProtocol)
+Preset = TypeVar("Preset")
 
 
 def find(presets: Mapping[str, Preset], name: str | None, metric: str) -> Preset:

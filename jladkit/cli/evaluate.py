@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 # What our metrics read of predictions; others get all of it.
-NEEDS = {"pck": ("pair",), "iod": ("object",)}
+NEEDS = {
+    "pck": ("pair",),
+    "iod": ("object",),
+    "flow": ("pair", "flow"),
+    "transfer": ("pair", "flow_back"),
+}
 
 
 class SeveralAlphas(click.Command):
@@ -81,7 +86,8 @@ def is_number(text: str) -> bool:
 @click.option(
     "--protocol",
     help="The preset to score by. PCK: jlad (default), scnet. "
-    "IOD: imm (default), imm-bias, strucrep, paper.",
+    "IOD: imm (default), imm-bias, strucrep, paper. Flow: tss. Transfer: rocco-masks (default), "
+    "hpf-polygons.",
 )
 @click.option(
     "--alpha",
@@ -89,7 +95,7 @@ def is_number(text: str) -> bool:
     type=float,
     multiple=True,
     metavar="A ...",
-    help="PCK tolerances in (0, 1].  [default: 0.05 0.1 0.15]",
+    help="Tolerances in (0, 1].  [default: PCK 0.05 0.1 0.15, flow 0.05]",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where a network runs.")
 @click.option(
@@ -124,7 +130,7 @@ def command(
 
     Give exactly one of --method, --checkpoint and --predictions. PCK is the share of transferred
     keypoints that land near enough; IOD the error of a linear map from discovered landmarks to
-    annotated ones. Values come with 95 % bootstrap intervals.
+    annotated ones; flow and transfer score dense fields. Values come with 95 % bootstrap intervals.
 
     \b
     jladkit evaluate --data birds.h5 --method identity
@@ -231,6 +237,8 @@ def as_text(result: Result) -> str:
     ]
     if result.metric == "pck":
         lines += pck_lines(result.results)
+    elif result.metric in ("flow", "transfer"):
+        lines += dense_lines(result.results)
     else:
         lines += iod_lines(result.results)
     lines += ["", "In percent, with 95 % intervals (bootstrap)."]
@@ -321,3 +329,33 @@ def grid(head: list[str], rows: list[list[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [head, ["-" * width for width in widths], *rows]
     ]
+
+
+def dense_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Flow accuracy by alpha, or label transfer by measure, then by category."""
+    first = rows[0]
+    kind = "alpha" if "alpha" in first else "measure"
+    labels = [f"{row[kind]:g}" if kind == "alpha" else row[kind] for row in rows]
+    lines = grid(
+        [kind, "mean over pairs", "mean of categories", "of", ""],
+        [
+            [
+                label,
+                spread(row),
+                percent(row["category_mean"]),
+                row["unit"],
+                "" if row["higher_is_better"] else "less is better",
+            ]
+            for label, row in zip(labels, rows, strict=True)
+        ],
+    )
+    lines += ["", f"{first['count']} pairs."]
+    if first["left_out"]:
+        lines.append(f"{first['left_out']} further pairs have no score: left out.")
+    return [*lines, "", *grid(
+        ["category", "pairs", *(f"{kind} {label}" if kind == "alpha" else label for label in labels)],
+        [
+            [name, str(own["count"]), *(spread(row["categories"][name]) for row in rows)]
+            for name, own in first["categories"].items()
+        ],
+    )]  # fmt: skip

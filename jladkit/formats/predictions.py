@@ -6,7 +6,9 @@ Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part
     pair/points    (P, K, 2) where each keypoint of the source object lies in the target's
                    picture; NaN where the source has no such keypoint
     pair/flow      (P, 2, h, w) optional: for cells spread evenly over the source's picture (row
-                   first, cell centres), the xy in the target's picture
+                   first, cell centres), the xy in the target's picture; NaN where not known
+    pair/flow_back (P, 2, h', w') optional, the other way round: for cells spread evenly over the
+                   target's picture, the xy in the source's
     object/row     (M,) rows of the data set's object/*: the split's objects and, since a
                    regressor must be fitted on something, those of train
     object/points  (M, L, 2) the L landmarks found in each object's picture
@@ -48,6 +50,7 @@ FIELDS = {
     "pair/row": Field("i", ("P",), optional=True),
     "pair/points": Field("f", ("P", "K", 2), optional=True),
     "pair/flow": Field("f", ("P", 2, "h", "w"), optional=True),
+    "pair/flow_back": Field("f", ("P", 2, "h'", "w'"), optional=True),
     "object/row": Field("i", ("M",), optional=True),
     "object/points": Field("f", ("M", "L", 2), optional=True),
 }
@@ -67,6 +70,7 @@ class Predictions:
     pair_row: np.ndarray | None = None
     pair_points: np.ndarray | None = None
     pair_flow: np.ndarray | None = None
+    pair_flow_back: np.ndarray | None = None
     object_row: np.ndarray | None = None
     object_points: np.ndarray | None = None
     seconds_per_item: Mapping[str, float] = field(default_factory=dict)
@@ -127,6 +131,7 @@ def open_predictions(path: Path) -> Predictions:
             pair_row=arrays.get("pair/row"),
             pair_points=arrays.get("pair/points"),
             pair_flow=arrays.get("pair/flow"),
+            pair_flow_back=arrays.get("pair/flow_back"),
             object_row=arrays.get("object/row"),
             object_points=arrays.get("object/points"),
             seconds_per_item=seconds,
