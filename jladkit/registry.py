@@ -38,8 +38,10 @@ METHODS = {
 }
 
 METRICS = {
+    "flow": "jladkit.evaluators.flow:evaluate",
     "iod": "jladkit.evaluators.iod:evaluate",
     "pck": "jladkit.evaluators.pck:evaluate",
+    "transfer": "jladkit.evaluators.transfer:evaluate",
 }
 
 TABLES: dict[str, Mapping[str, str]] = {

@@ -263,21 +263,30 @@ def iod_by_category(board: Board) -> Table:
 
 
 def plain(board: Board) -> Table:
-    """Methods by row of the result, for a metric that this file knows nothing about."""
+    """Methods by setting, for a metric that this file knows nothing about."""
     records = [
-        {"method": entry.label, "count": str(row["count"]), row["metric"]: spread(row)}
+        {
+            "method": entry.label,
+            "count": str(entry.result.results[0]["count"]),
+            **{heading(row): spread(row) for row in entry.result.results},
+        }
         for entry in board.entries
-        for row in entry.result.results
     ]
-    unit = board.first.results[0]["unit"]
-    return Table("values", f"In % of {unit}", pd.DataFrame(records).fillna(NONE))
+    units = ", ".join(dict.fromkeys(row["unit"] for row in board.first.results))
+    return Table("values", f"In % of {units}", pd.DataFrame(records).fillna(NONE))
+
+
+def heading(row: dict[str, Any]) -> str:
+    """What a row of a result stands under: its measure, or its metric and alpha."""
+    name = str(row.get("measure", row["metric"]))
+    return f"{name}@{row['alpha']:g}" if "alpha" in row else name
 
 
 def tidy(board: Board) -> pd.DataFrame:
     """Every number of a board, unrounded, one a row: what CSV readers want.
 
-    Columns: method, metric, protocol, dataset, dataset_digest, split, setting (alpha or variant),
-    category ("all" for the headline), value, low, high, count, unit.
+    Columns: method, metric, protocol, dataset, dataset_digest, split, setting (alpha, variant or
+    measure), category ("all" for the headline), value, low, high, count, unit.
     """
     records = []
     for entry in board.entries:
@@ -291,7 +300,7 @@ def tidy(board: Board) -> pd.DataFrame:
             "split": result.split,
         }
         for row in result.results:
-            setting = row.get("alpha", row.get("variant"))
+            setting = row.get("alpha", row.get("variant", row.get("measure")))
             for name, scores in {"all": row, **row["categories"]}.items():
                 records.append(
                     common

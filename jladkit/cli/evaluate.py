@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jladkit.cli.text import grid, pck_lines, percent, protocol_lines, spread
+from jladkit.cli.text import dense_lines, grid, pck_lines, percent, protocol_lines, spread
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
 from jladkit.formats.files import check_folder, to_json, written_aside
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 ALL = "all"
 # What our metrics read of predictions; others get all of it.
-NEEDS = {"pck": ("pair",), "iod": ("object",)}
+NEEDS = {
+    "pck": ("pair",),
+    "iod": ("object",),
+    "flow": ("pair", "flow"),
+    "transfer": ("pair", "flow_back"),
+}
 PARTS = ("pair", "back", "object")
 PERCENT = "In percent, with 95 % intervals (bootstrap)."
 
@@ -84,7 +89,8 @@ def is_number(text: str) -> bool:
     "--protocol",
     help="The preset to score by, of PCK also `all`. PCK: jlad (default), scnet, rocco-pf, hpf, "
     "spair, willow-kp, dhpf, cats, sfnet, dense-matching, dift-point, sd-dino ... "
-    "IOD: imm (default), imm-bias, strucrep, paper.",
+    "IOD: imm (default), imm-bias, strucrep, paper. Flow: tss. Transfer: rocco-masks (default), "
+    "hpf-polygons.",
 )
 @click.option(
     "--alpha",
@@ -92,7 +98,7 @@ def is_number(text: str) -> bool:
     type=float,
     multiple=True,
     metavar="A ...",
-    help="PCK tolerances in (0, 1].  [default: 0.05 0.1 0.15]",
+    help="Tolerances in (0, 1].  [default: PCK 0.05 0.1 0.15, flow 0.05]",
 )
 @click.option(
     "--strata",
@@ -134,7 +140,7 @@ def command(
 
     Give exactly one of --method, --checkpoint and --predictions. PCK is the share of transferred
     keypoints that land near enough; IOD the error of a linear map from discovered landmarks to
-    annotated ones. Values come with 95 % bootstrap intervals. `jladkit export-pairs` writes what
+    annotated ones; flow and transfer score dense fields. Values come with 95 % bootstrap intervals. `jladkit export-pairs` writes what
     others need to make predictions, and says how they hand them in.
 
     \b
@@ -285,6 +291,8 @@ def as_text(result: Result, strata: bool) -> str:
     ]
     if result.metric == "pck":
         lines += pck_lines(result, strata)
+    elif result.metric in ("flow", "transfer"):
+        lines += dense_lines(result.results)
     else:
         lines += iod_lines(result.results)
     lines += ["", PERCENT]

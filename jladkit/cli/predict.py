@@ -19,6 +19,13 @@ from jladkit.formats.predictions import write_predictions
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The predictions.h5 to write."
 )
+@click.option(
+    "--dense",
+    type=click.IntRange(2, 1024),
+    metavar="CELLS",
+    help="Store the dense fields too, from source to target and back, for CELLS x CELLS cells of "
+    "each picture: what --metric flow and transfer score.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace --out if it exists.")
 @click.option("--device", default="cpu", show_default=True, help="Torch device.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -28,17 +35,25 @@ def command(
     method: str | None,
     checkpoint: Path | None,
     out: Path,
+    dense: int | None,
     overwrite: bool,
     device: str,
     quiet: bool,
 ) -> None:
     """Run a method over a split and store everything it says, for scores and pictures later."""
-    from jladkit.training.prediction import predict
+    from jladkit.training.prediction import CELLS, FLOWS, PARTS, predict
 
     check_output(out, overwrite=overwrite)
     dataset = open_dataset(data)
     found = predict(
-        dataset, split, method=method, checkpoint=checkpoint, device=device, progress=not quiet
+        dataset,
+        split,
+        method=method,
+        checkpoint=checkpoint,
+        device=device,
+        progress=not quiet,
+        wanted=PARTS if dense is None else (*PARTS, *FLOWS),
+        cells=dense or CELLS,
     )
     write_predictions(out, found, overwrite=overwrite)
     click.echo(f"Wrote {out}", err=True)

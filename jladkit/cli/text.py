@@ -101,3 +101,33 @@ def grid(head: list[str], rows: list[list[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [head, ["-" * width for width in widths], *rows]
     ]
+
+
+def dense_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Flow accuracy by alpha, or label transfer by measure, then by category."""
+    first = rows[0]
+    kind = "alpha" if "alpha" in first else "measure"
+    labels = [f"{row[kind]:g}" if kind == "alpha" else row[kind] for row in rows]
+    lines = grid(
+        [kind, "mean over pairs", "mean of categories", "of", ""],
+        [
+            [
+                label,
+                spread(row),
+                percent(row["category_mean"]),
+                row["unit"],
+                "" if row["higher_is_better"] else "less is better",
+            ]
+            for label, row in zip(labels, rows, strict=True)
+        ],
+    )
+    lines += ["", f"{first['count']} pairs."]
+    if first["left_out"]:
+        lines.append(f"{first['left_out']} further pairs have no score: left out.")
+    return [*lines, "", *grid(
+        ["category", "pairs", *(f"{kind} {label}" if kind == "alpha" else label for label in labels)],
+        [
+            [name, str(own["count"]), *(spread(row["categories"][name]) for row in rows)]
+            for name, own in first["categories"].items()
+        ],
+    )]  # fmt: skip

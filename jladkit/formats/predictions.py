@@ -8,7 +8,9 @@ Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part
     pair/points_back  (P, K, 2) optional, the other way round: where each keypoint of the target
                    object lies in the source's picture
     pair/flow      (P, 2, h, w) optional: for cells spread evenly over the source's picture (row
-                   first, cell centres), the xy in the target's picture
+                   first, cell centres), the xy in the target's picture; NaN where not known
+    pair/flow_back (P, 2, h', w') optional, the other way round: for cells spread evenly over the
+                   target's picture, the xy in the source's
     object/row     (M,) rows of the data set's object/*: the split's objects and, since a
                    regressor must be fitted on something, those of train
     object/points  (M, L, 2) the L landmarks found in each object's picture
@@ -49,6 +51,7 @@ FIELDS = {
     "pair/points": Field("f", ("P", "K", 2), optional=True),
     "pair/points_back": Field("f", ("P", "K", 2), optional=True),
     "pair/flow": Field("f", ("P", 2, "h", "w"), optional=True),
+    "pair/flow_back": Field("f", ("P", 2, "h'", "w'"), optional=True),
     "object/row": Field("i", ("M",), optional=True),
     "object/points": Field("f", ("M", "L", 2), optional=True),
 }
@@ -69,6 +72,7 @@ class Predictions:
     pair_points: np.ndarray | None = None
     pair_points_back: np.ndarray | None = None
     pair_flow: np.ndarray | None = None
+    pair_flow_back: np.ndarray | None = None
     object_row: np.ndarray | None = None
     object_points: np.ndarray | None = None
     seconds_per_item: Mapping[str, float] = field(default_factory=dict)
@@ -132,6 +136,7 @@ def open_predictions(path: Path) -> Predictions:
             pair_points=arrays.get("pair/points"),
             pair_points_back=arrays.get("pair/points_back"),
             pair_flow=arrays.get("pair/flow"),
+            pair_flow_back=arrays.get("pair/flow_back"),
             object_row=arrays.get("object/row"),
             object_points=arrays.get("object/points"),
             seconds_per_item=seconds,

@@ -97,6 +97,8 @@ ROW_KEYS: dict[str, tuple[type, ...]] = {
 METRIC_KEYS: dict[str, dict[str, tuple[type, ...]]] = {
     "pck": {"alpha": (Real,), "pooled": NUMBER, "category_mean": NUMBER},
     "iod": {"variant": (str,), "floor": NUMBER},
+    "flow": {"alpha": (Real,), "pooled": NUMBER, "category_mean": NUMBER},
+    "transfer": {"measure": (str,), "category_mean": NUMBER},
 }
 
 

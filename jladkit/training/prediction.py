@@ -23,7 +23,10 @@ from jladkit.training.loop import MODEL
 from jladkit.training.validation import ends_of, transfer_pairs
 
 BATCH = 16
+DENSE_BATCH = 4  # pairs, each with thousands of points
+CELLS = 64  # of a dense field, each way
 PARTS = ("pair", "back", "object")
+FLOWS = ("flow", "flow_back")
 
 
 def device_named(name: str) -> torch.device:
@@ -84,6 +87,7 @@ def predict(
     device: str = "cpu",
     progress: bool = True,
     wanted: Sequence[str] = PARTS,
+    cells: int = CELLS,
 ) -> Predictions:
     """Everything a method says about a split: its pairs if it matches, its objects if it detects.
 
@@ -91,8 +95,10 @@ def predict(
     for objects of a category that the method has no landmarks for.
 
     Args:
-        wanted: "pair", keypoints carried from source to target; "back", with that, from target to
-            source; "object", landmarks.
+        wanted: "pair", keypoints carried from source to target; "object", landmarks; with "pair"
+            also "back", keypoints from target to source, "flow" and "flow_back", the dense fields
+            from source to target and back.
+        cells: of a dense field, in each direction.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
@@ -113,6 +119,11 @@ def predict(
                 parts["pair_points_back"] = matched(
                     instance, data, pairs, where, progress, back=True
                 )
+            for part in (part for part in FLOWS if part in wanted):
+                begin = time.perf_counter()
+                back = part == "flow_back"
+                parts[f"pair_{part}"] = dense(instance, data, pairs, where, progress, cells, back)
+                seconds[part] = (time.perf_counter() - begin) / len(pairs)
         if "object" in wanted and isinstance(instance, LandmarkDetector) and len(objects):
             begin = time.perf_counter()
             parts["object_row"] = objects
@@ -165,6 +176,8 @@ def matched(
 ) -> NDArray[np.float64]:
     """(P, K, 2) transferred keypoints, in pixels of the targets' stored pictures; `back` carries
     the targets' to the sources."""
+    if not data.object_keypoints.shape[1]:
+        return np.empty((len(pairs), 0, 2))
     label = "pairs, back" if back else "pairs"
     with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
 
@@ -178,6 +191,45 @@ def matched(
             return matcher.transfer(source, target, points.to(device), category)
 
         return transfer_pairs(data, pairs, matcher.size, carry, BATCH, back)
+
+
+def dense(
+    matcher: Matcher,
+    data: Dataset,
+    pairs: NDArray[np.int64],
+    device: torch.device,
+    progress: bool,
+    cells: int,
+    back: bool = False,
+) -> NDArray[np.float32]:
+    """The field of every pair: its cells' centres are points like any other to the matcher.
+
+    Args:
+        pairs: (P,) rows of pair/*.
+        cells: on each side of the field.
+        back: from target to source.
+
+    Returns:
+        (P, 2, cells, cells) for cells over the source's picture, the xy in pixels of the target's.
+    """
+    centres = (np.arange(cells) + 0.5) * (matcher.size / cells) - 0.5
+    grid = torch.from_numpy(np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)).float()
+    out = np.empty((len(pairs), 2, cells, cells), dtype=np.float32)
+    label, done = "fields back" if back else "fields", 0
+    with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
+        for part in batches(pairs, DENSE_BATCH):
+            ends = data.pair_source[part], data.pair_target[part]
+            source, target = ends[::-1] if back else ends
+            images = [batch_of(data, side, matcher.size).to(device) for side in (source, target)]
+            points = grid.expand(len(part), -1, -1).to(device)
+            category = names(data, data.pair_category[part])
+            moved = matcher.transfer(images[0], images[1], points, category).double().cpu().numpy()
+            field = from_square(moved, data.object_size[target], matcher.size)
+            shape = (len(part), cells, cells, 2)
+            out[done : done + len(part)] = field.reshape(shape).transpose(0, 3, 1, 2)
+            done += len(part)
+            bar.update(len(part))
+    return out
 
 
 def detected(

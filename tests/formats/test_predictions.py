@@ -30,7 +30,10 @@ def same(a, b):
 def test_predictions_come_back_as_they_were_written(tmp_path, data):
     flow = np.zeros((20, 2, 3, 4), np.float32)
     back = np.full((20, 4, 2), 3.5)
-    one = predicted(data, pair_flow=flow, pair_points_back=back, peak_memory=5)
+    dense = np.ones((20, 2, 6, 5), np.float32)  # of another grid
+    one = predicted(
+        data, pair_flow=flow, pair_points_back=back, pair_flow_back=dense, peak_memory=5
+    )
     write_predictions(tmp_path / "p.h5", one)
     assert same(open_predictions(tmp_path / "p.h5"), one)
 

@@ -140,6 +140,18 @@ def test_a_metric_that_reports_do_not_know_gets_a_plain_table():
     assert "flow" in to_markdown(tables(board(other))[0])
 
 
+def test_a_plain_table_has_a_column_for_each_alpha_or_measure():
+    rows = [row | {"metric": "flow"} for row in pck_result().results]
+    flow = tables(board(pck_result(metric="flow", results=rows)))[0]
+    assert list(flow.cells.columns) == ["method", "count", *(f"flow@{r['alpha']:g}" for r in rows)]
+    plain = {k: v for k, v in rows[0].items() if k != "alpha"} | {"metric": "transfer"}
+    rows = [plain | {"measure": "iou", "unit": "a"}, plain | {"measure": "loc-err", "unit": "b"}]
+    transfer = board(pck_result(metric="transfer", results=rows))
+    assert list(tables(transfer)[0].cells.columns) == ["method", "count", "iou", "loc-err"]
+    assert tables(transfer)[0].caption == "In % of a, b"
+    assert set(tidy(transfer)["setting"]) == {"iou", "loc-err"}
+
+
 def test_two_runs_of_a_method_are_told_apart_by_their_config():
     first, second = pck_result("joint"), pck_result("joint", config={"seed": 1})
     labels = [entry.label for entry in board(first, second).entries]

@@ -1,5 +1,6 @@
 """Running methods over a split: frames there and back, what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,63 @@ def test_a_missing_checkpoint_is_named(dots: Dataset, tmp_path: Path):
 def test_a_device_that_is_not_there_is_refused_in_a_sentence(name: str):
     with pytest.raises(UsageError, match=f"--device {name} cannot be used here"):
         device_named(name)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_dense_field_is_what_the_matcher_says_of_the_cells_centres(dots: Dataset, back: bool):
+    part = "flow_back" if back else "flow"
+    found = predict(dots, "test", method=SHIFTER, progress=False, wanted=("pair", part), cells=5)
+    field = found.pair_flow_back if back else found.pair_flow
+    assert (found.pair_flow is None) == back
+    assert field is not None and found.pair_row is not None
+    assert field.shape == (len(found.pair_row), 2, 5, 5)
+    # Pictures are 48 x 56; 96 pixels of the square stand for them, so it moves 3 and 4.667 pixels.
+    x = (np.arange(5) + 0.5) * 48 / 5 - 0.5 + 6 * 48 / 96
+    y = (np.arange(5) + 0.5) * 56 / 5 - 0.5 + 8 * 56 / 96
+    np.testing.assert_allclose(field, np.broadcast_to(np.meshgrid(x, y), field.shape), atol=1e-4)
+    assert set(found.seconds_per_item) == {"pair", part}
+
+
+class Finder:
+    """Sends every point to the brightest pixel of the target."""
+
+    name = "finder"
+    size = 56
+
+    def __init__(self) -> None:
+        self.config: dict[str, Any] = {}
+
+    @classmethod
+    def prepare(cls, data: Dataset, device: torch.device) -> "Finder":
+        return cls()
+
+    def transfer(
+        self, source: Tensor, target: Tensor, points: Tensor, category: list[str]
+    ) -> Tensor:
+        best = target.sum(dim=1).flatten(1).argmax(dim=1)
+        at = torch.stack([best % self.size, best // self.size], dim=1).to(points)
+        return at[:, None].expand_as(points)
+
+
+def test_a_field_back_swaps_the_pictures_of_a_pair(dots: Dataset):
+    wanted = ("pair", "flow", "flow_back")
+    found = predict(
+        dots, "test", method=f"{__name__}:Finder", progress=False, wanted=wanted, cells=2
+    )
+    assert found.pair_flow is not None and found.pair_flow_back is not None
+    rows = dots.pairs("test")
+    ends = list(zip(dots.pair_source[rows], dots.pair_target[rows], strict=True))
+    for pair, (source, target) in enumerate(ends):
+        other = ends.index((target, source))
+        np.testing.assert_array_equal(found.pair_flow_back[pair], found.pair_flow[other])
+    assert len(np.unique(found.pair_flow[:, 0, 0, 0])) > 1
+
+
+def test_pairs_without_keypoints_still_have_fields(dots: Dataset):
+    bare = replace(dots, arrays={**dots.arrays, "object/keypoints": np.empty((12, 0, 2))})
+    found = predict(
+        bare, "test", method="identity", progress=False, wanted=("pair", "flow"), cells=3
+    )
+    assert found.pair_points is not None and found.pair_flow is not None
+    assert found.pair_points.shape == (len(dots.pairs("test")), 0, 2)
+    np.testing.assert_allclose(found.pair_flow[0, 0, 0], (np.arange(3) + 0.5) * 16 - 0.5, atol=1e-4)
