@@ -28,7 +28,7 @@ class NearestConfig:
 
 
 class Nearest:
-    """A Matcher (jladkit.methods) that needs no training."""
+    """An EncodedMatcher (jladkit.methods) that needs no training."""
 
     name = "nearest"
 
@@ -46,10 +46,20 @@ class Nearest:
         self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
     ) -> Tensor:
         """See jladkit.methods.Matcher."""
-        f_s, f_t = self.features(torch.cat([source, target])).chunk(2)
-        cells = f_t.shape[-1]
+        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
+        return self.transfer_encoded(f_s, f_t, points, category)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(B, C, h, w) features (jladkit.methods.EncodedMatcher)."""
+        return self.features(images)
+
+    def transfer_encoded(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> Tensor:
+        """See jladkit.methods.EncodedMatcher."""
+        cells = target.shape[-1]
         at = torch.nan_to_num(pixels_to_cells(points, self.size, cells))
-        wanted = F.normalize(sample_points(f_s, at), dim=2)
-        best = torch.einsum("bnc,bchw->bnhw", wanted, f_t).flatten(2).argmax(dim=2)
+        wanted = F.normalize(sample_points(source, at), dim=2)
+        best = torch.einsum("bnc,bchw->bnhw", wanted, target).flatten(2).argmax(dim=2)
         found = torch.stack([best % cells, best // cells], dim=2).to(points.dtype)
         return torch.where(torch.isnan(points), points, cells_to_pixels(found, self.size, cells))

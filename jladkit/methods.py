@@ -9,7 +9,12 @@ A method is a class. `jladkit.registry` finds it by name and calls one of its ma
 An instance is a Matcher, a LandmarkDetector, or both. Images are float RGB in [0, 1], squashed
 to `size` x `size`; points are xy in pixels of those, (0, 0) the centre of the top left pixel.
 A detector whose landmarks belong to categories may say which in `categories`, a list of names;
-it is then asked about no others. Whoever calls resizes pictures and carries points there and back (jladkit.training.prediction).
+it is then asked about no others.
+
+Either may be offered in two steps as well, EncodedMatcher and EncodedDetector: what is made of a
+picture alone, and the rest. A picture that stands in many pairs is then encoded once.
+
+Whoever calls resizes pictures and carries points there and back (jladkit.training.prediction).
 """
 
 from collections.abc import Sequence
@@ -61,4 +66,46 @@ class LandmarkDetector(Protocol):
         Returns:
             (B, K, 2) xy in pixels of the image, in the same order for every image.
         """
+        ...
+
+
+@runtime_checkable
+class EncodedMatcher(Matcher, Protocol):
+    """A Matcher that looks at each picture by itself first.
+
+    `transfer(source, target, points, category)` must be, up to rounding,
+    `transfer_encoded(encode(source), encode(target), points, category)`.
+    """
+
+    def encode(self, images: Tensor) -> Tensor:
+        """What is kept of each image.
+
+        Args:
+            images: (B, 3, size, size) RGB in [0, 1].
+
+        Returns:
+            (B, ...) of any type; row b depends on image b alone.
+        """
+        ...
+
+    def transfer_encoded(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> Tensor:
+        """`transfer`, where source and target (B, ...) come from `encode`."""
+        ...
+
+
+@runtime_checkable
+class EncodedDetector(LandmarkDetector, Protocol):
+    """A LandmarkDetector in two steps; the codes are those of EncodedMatcher where it is both.
+
+    `detect(images, category)` must be, up to rounding, `detect_encoded(encode(images), category)`.
+    """
+
+    def encode(self, images: Tensor) -> Tensor:
+        """As in EncodedMatcher."""
+        ...
+
+    def detect_encoded(self, codes: Tensor, category: Sequence[str]) -> Tensor:
+        """`detect`, where codes (B, ...) come from `encode`."""
         ...

@@ -2,9 +2,11 @@
 
 To add a builder, a method, a metric or a protocol: write its file, add its line here. Other
 packages add theirs as entry points of the groups `jladkit.sources`, `jladkit.methods` and
-`jladkit.metrics`; on the command line a method may also be given as "module:Class".
+`jladkit.metrics`; on the command line a method may also be given as "module:Class", of an installed
+package or of a file in the current folder.
 """
 
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -56,12 +58,15 @@ def names(kind: str) -> dict[str, str]:
 
     The built-in entries, and those that installed packages add through entry points.
     """
-    added = {point.name: point.value for point in entry_points(group=f"jladkit.{kind}s")}
+    points = entry_points(group=f"jladkit.{kind}s")
+    added = {point.name: point.value.partition("[")[0].strip() for point in points}
     return dict(sorted({**added, **TABLES[kind]}.items()))
 
 
 def load(kind: str, name: str) -> Any:
     """Import what stands under `name`, or what `name` spells as "module:object".
+
+    A module that is spelled may lie in the current folder.
 
     Raises:
         UsageError: nothing has that name; the text names the nearest one.
@@ -74,11 +79,29 @@ def load(kind: str, name: str) -> Any:
     module, _, attribute = known.get(name, name).partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), attribute)):
         raise UsageError(f"{name!r} does not spell a {kind} as module:Class.")
-    try:
+    if name in known:
         return getattr(import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
+    look_here_too()
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
         # Only the user's own spelling is the user's mistake; a failing import stays one.
-        own = isinstance(error, AttributeError) or f"{module}.".startswith(f"{error.name}.")
-        if name in known or not own:
+        if not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise UsageError(f"There is no {kind} {name!r}: {error}.") from error
+        places = "" if sys.flags.safe_path else "in the current folder and "
+        raise UsageError(
+            f"There is no {kind} {name!r}: {error}. Looked {places}among installed packages; PYTHONPATH "
+            "can name more folders."
+        ) from error
+    if not hasattr(found, attribute):
+        place = getattr(found, "__file__", None) or "no file"
+        raise UsageError(f"There is no {kind} {name!r}: {module} ({place}) has no {attribute}.")
+    return getattr(found, attribute)
+
+
+def look_here_too() -> None:
+    """Let modules of the current folder be imported, as `python -m jladkit` does and the installed
+    command does not. Last in line, so that no file there hides a package; and not where Python was
+    told to leave the folder out (-P, PYTHONSAFEPATH)."""
+    if not sys.flags.safe_path and "" not in sys.path:
+        sys.path.append("")

@@ -237,14 +237,15 @@ class JointTrainee:
         def carry(pairs: NDArray[np.int64], points: Tensor) -> Tensor:
             source = self.features(self.data.pair_source[pairs])
             target = self.features(self.data.pair_target[pairs])
-            return method.transfer_features(source, target, points.to(self.device))
+            category = [self.data.categories[code] for code in self.data.pair_category[pairs]]
+            return method.transfer_encoded(source, target, points.to(self.device), category)
 
         score = pair_pck(self.data, "val", self.model.size, carry)
         return {"score": score, "pck@0.1": score}
 
 
 class Joint:
-    """The trained joint method: a Matcher and a LandmarkDetector (jladkit.methods)."""
+    """The trained joint method: an EncodedMatcher and an EncodedDetector (jladkit.methods)."""
 
     name = "joint"
 
@@ -303,19 +304,28 @@ class Joint:
         self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
     ) -> Tensor:
         """See jladkit.methods.Matcher; the category is not needed."""
-        features = self.net.features(torch.cat([source, target]))
-        f_s, f_t = features.chunk(2)
-        return self.transfer_features(f_s, f_t, points)
+        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
+        return self.transfer_encoded(f_s, f_t, points, category)
 
-    def transfer_features(self, source: Tensor, target: Tensor, points: Tensor) -> Tensor:
-        """The same from (B, C, H, W) features; points (B, N, 2) in pixels of the square."""
+    def encode(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) features, which both tasks read (jladkit.methods.EncodedMatcher)."""
+        return self.net.features(images)
+
+    def transfer_encoded(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> Tensor:
+        """See jladkit.methods.EncodedMatcher."""
         cells = self.net.cells
         found = self.net.align(source, target).field
         moved = transfer_points(found, pixels_to_cells(points.float(), self.size, cells))
         return cells_to_pixels(moved, self.size, cells)
 
     def detect(self, images: Tensor, category: Sequence[str]) -> Tensor:
-        """See jladkit.methods.LandmarkDetector.
+        """See jladkit.methods.LandmarkDetector, and `detect_encoded` for what is raised."""
+        return self.detect_encoded(self.encode(images), category)
+
+    def detect_encoded(self, codes: Tensor, category: Sequence[str]) -> Tensor:
+        """See jladkit.methods.EncodedDetector.
 
         Raises:
             JladkitError: the maps are per category and one of the categories was not trained.
@@ -327,6 +337,6 @@ class Joint:
                 f"This model has landmarks for {', '.join(known)}, not for {', '.join(unknown)}."
             )
         rows = [known.index(name) if name in known else 0 for name in category]
-        which = torch.tensor(rows, device=images.device)
-        maps = self.net.landmark_maps(self.net.features(images), which)
+        which = torch.tensor(rows, device=codes.device)
+        maps = self.net.landmark_maps(codes, which)
         return cells_to_pixels(landmark_positions(maps), self.size, maps.shape[-1])

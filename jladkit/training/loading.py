@@ -77,8 +77,12 @@ def squashed(image: Image.Image, size: int) -> Tensor:
 def batch_of(data: Dataset, rows: NDArray[np.int64], size: int) -> Tensor:
     """(B, 3, size, size) float RGB in [0, 1]."""
     images = Images(data, rows, size)
-    stacked = torch.stack([images[i] for i in range(len(images))])
-    return stacked.to(memory_format=torch.channels_last).float() / 255
+    return as_floats(torch.stack([images[i] for i in range(len(images))]))
+
+
+def as_floats(pictures: Tensor) -> Tensor:
+    """(B, 3, size, size) uint8 as floats in [0, 1], channels last in memory."""
+    return pictures.to(memory_format=torch.channels_last).float() / 255
 
 
 def to_square(

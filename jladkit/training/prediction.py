@@ -14,11 +14,13 @@ from tqdm import tqdm
 from jladkit import registry
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
+from jladkit.formats.files import to_json
 from jladkit.formats.predictions import Predictions
 from jladkit.methods import LandmarkDetector, Matcher
 from jladkit.training.checkpoint import read_label
+from jladkit.training.encoding import Runner, by_picture
 from jladkit.training.environment import environment, now, peak_memory
-from jladkit.training.loading import batch_of, batches, from_square
+from jladkit.training.loading import batches, from_square
 from jladkit.training.loop import MODEL
 from jladkit.training.validation import ends_of, transfer_pairs
 
@@ -75,7 +77,27 @@ def load_method(
             f"The method {method} must be trained: jladkit train --method {method}, then give "
             "--checkpoint."
         )
-    return cls.prepare(data, device)
+    instance = cls.prepare(data, device)
+    check_method(instance, str(method))
+    return instance
+
+
+def check_method(instance: Any, spelled: str) -> None:
+    """Raise UsageError unless `instance` has the members that jladkit.methods asks for."""
+    lacking = [name for name in ("name", "size", "config") if not hasattr(instance, name)]
+    if not hasattr(instance, "transfer") and not hasattr(instance, "detect"):
+        lacking.append("transfer or detect")
+    if lacking:
+        raise UsageError(
+            f"{spelled} is no method: it has no {', no '.join(lacking)}. jladkit/methods.py says what "
+            "a method must have."
+        )
+    if not isinstance(instance.size, int) or instance.size < 1:
+        raise UsageError(f"{spelled}.size must be a number of pixels, but is {instance.size!r}.")
+    try:
+        to_json(dict(instance.config))  # refused now, rather than after an hour of prediction
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{spelled}.config must be a dict that JSON can hold: {error}.") from error
 
 
 def predict(
@@ -107,27 +129,26 @@ def predict(
     instance = load_method(data, method, checkpoint, where)
     pairs = data.pairs(split)
     objects = detectable(instance, data, np.union1d(data.objects("train"), data.objects(split)))
+    runner = Runner(instance, data, where)
     parts: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     with torch.inference_mode():
         if "pair" in wanted and isinstance(instance, Matcher) and len(pairs):
             begin = time.perf_counter()
             parts["pair_row"] = pairs
-            parts["pair_points"] = matched(instance, data, pairs, where, progress)
+            parts["pair_points"] = matched(runner, pairs, progress)
             seconds["pair"] = (time.perf_counter() - begin) / len(pairs)
             if "back" in wanted:
-                parts["pair_points_back"] = matched(
-                    instance, data, pairs, where, progress, back=True
-                )
+                parts["pair_points_back"] = matched(runner, pairs, progress, back=True)
             for part in (part for part in FLOWS if part in wanted):
                 begin = time.perf_counter()
                 back = part == "flow_back"
-                parts[f"pair_{part}"] = dense(instance, data, pairs, where, progress, cells, back)
+                parts[f"pair_{part}"] = dense(runner, pairs, progress, cells, back)
                 seconds[part] = (time.perf_counter() - begin) / len(pairs)
         if "object" in wanted and isinstance(instance, LandmarkDetector) and len(objects):
             begin = time.perf_counter()
             parts["object_row"] = objects
-            parts["object_points"] = detected(instance, data, objects, where, progress)
+            parts["object_points"] = detected(runner, objects, progress)
             seconds["object"] = (time.perf_counter() - begin) / len(objects)
     if not parts:
         said = " or ".join(f"{part}s" for part in wanted if part != "back")
@@ -167,40 +188,27 @@ def names(data: Dataset, codes: NDArray[np.int32]) -> list[str]:
 
 
 def matched(
-    matcher: Matcher,
-    data: Dataset,
-    pairs: NDArray[np.int64],
-    device: torch.device,
-    progress: bool,
-    back: bool = False,
+    runner: Runner, pairs: NDArray[np.int64], progress: bool, back: bool = False
 ) -> NDArray[np.float64]:
     """(P, K, 2) transferred keypoints, in pixels of the targets' stored pictures; `back` carries
     the targets' to the sources."""
+    data, order = runner.data, by_picture(runner.data, pairs)
     if not data.object_keypoints.shape[1]:
         return np.empty((len(pairs), 0, 2))
     label = "pairs, back" if back else "pairs"
     with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
 
         def carry(part: NDArray[np.int64], points: Tensor) -> Tensor:
-            source, target = (
-                batch_of(data, objects, matcher.size).to(device)
-                for objects in ends_of(data, part, back)
-            )
-            category = names(data, data.pair_category[part])
+            source, target = ends_of(data, part, back)
             bar.update(len(part))
-            return matcher.transfer(source, target, points.to(device), category)
+            return runner.transfer(source, target, points, names(data, data.pair_category[part]))
 
-        return transfer_pairs(data, pairs, matcher.size, carry, BATCH, back)
+        found = transfer_pairs(data, pairs[order], runner.method.size, carry, BATCH, back)
+    return found[np.argsort(order)]
 
 
 def dense(
-    matcher: Matcher,
-    data: Dataset,
-    pairs: NDArray[np.int64],
-    device: torch.device,
-    progress: bool,
-    cells: int,
-    back: bool = False,
+    runner: Runner, pairs: NDArray[np.int64], progress: bool, cells: int, back: bool = False
 ) -> NDArray[np.float32]:
     """The field of every pair: its cells' centres are points like any other to the matcher.
 
@@ -212,41 +220,33 @@ def dense(
     Returns:
         (P, 2, cells, cells) for cells over the source's picture, the xy in pixels of the target's.
     """
-    centres = (np.arange(cells) + 0.5) * (matcher.size / cells) - 0.5
+    data, size = runner.data, runner.method.size
+    centres = (np.arange(cells) + 0.5) * (size / cells) - 0.5
     grid = torch.from_numpy(np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)).float()
     out = np.empty((len(pairs), 2, cells, cells), dtype=np.float32)
-    label, done = "fields back" if back else "fields", 0
+    label = "fields back" if back else "fields"
     with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
-        for part in batches(pairs, DENSE_BATCH):
-            ends = data.pair_source[part], data.pair_target[part]
-            source, target = ends[::-1] if back else ends
-            images = [batch_of(data, side, matcher.size).to(device) for side in (source, target)]
-            points = grid.expand(len(part), -1, -1).to(device)
+        for places in batches(by_picture(data, pairs), DENSE_BATCH):
+            part = pairs[places]
+            source, target = ends_of(data, part, back)
+            points = grid.expand(len(part), -1, -1)
             category = names(data, data.pair_category[part])
-            moved = matcher.transfer(images[0], images[1], points, category).double().cpu().numpy()
-            field = from_square(moved, data.object_size[target], matcher.size)
-            shape = (len(part), cells, cells, 2)
-            out[done : done + len(part)] = field.reshape(shape).transpose(0, 3, 1, 2)
-            done += len(part)
+            moved = runner.transfer(source, target, points, category).double().cpu().numpy()
+            field = from_square(moved, data.object_size[target], size)
+            out[places] = field.reshape(len(part), cells, cells, 2).transpose(0, 3, 1, 2)
             bar.update(len(part))
     return out
 
 
-def detected(
-    detector: LandmarkDetector,
-    data: Dataset,
-    objects: NDArray[np.int64],
-    device: torch.device,
-    progress: bool,
-) -> NDArray[np.float64]:
+def detected(runner: Runner, objects: NDArray[np.int64], progress: bool) -> NDArray[np.float64]:
     """(M, L, 2) landmarks, in pixels of the stored pictures."""
+    data, size = runner.data, runner.method.size
+    # Those whose codes are kept come first, before the others push them out.
+    order = np.argsort(~runner.codes.holds(objects), kind="stable")
     found: list[NDArray[np.float64]] = []
     with tqdm(total=len(objects), desc="objects", unit="image", disable=not progress) as bar:
-        for part in batches(objects, BATCH):
-            images = batch_of(data, part, detector.size).to(device)
-            points = detector.detect(images, names(data, data.object_category[part]))
-            found.append(
-                from_square(points.double().cpu().numpy(), data.object_size[part], detector.size)
-            )
+        for part in batches(objects[order], BATCH):
+            points = runner.detect(part, names(data, data.object_category[part]))
+            found.append(from_square(points.double().cpu().numpy(), data.object_size[part], size))
             bar.update(len(part))
-    return np.concatenate(found)
+    return np.concatenate(found)[np.argsort(order)]

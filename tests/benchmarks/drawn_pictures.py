@@ -10,10 +10,10 @@ from PIL import Image, ImageFilter
 from jladkit.formats.dataset import write_dataset
 
 
-def written(path: Path, objects: int = 400, side: int = 256) -> Path:
+def written(path: Path, objects: int = 400, side: int = 256, categories: int = 20) -> Path:
     """Write a dataset.h5 of blurred noise, `side` pixels a side, and return its path."""
     random = np.random.default_rng(0)
-    arrays = drawn_arrays(objects=objects, categories=20)
+    arrays = drawn_arrays(objects=objects, categories=categories)
     encoded = []
     for _ in range(objects):
         noise = random.integers(0, 256, (side, side, 3)).astype(np.uint8)

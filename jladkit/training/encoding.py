@@ -1,0 +1,148 @@
+"""A method at work on a data set: each picture is decoded once and, where the method can, encoded once.
+
+The pairs of a split show the same pictures again and again, and landmarks are found in them too.
+What was made of a picture is therefore kept, up to a limit that does not grow with the split. A
+picture is made anew only when so many others came between that it had to go: see `by_picture`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from jladkit.errors import JladkitError
+from jladkit.formats.dataset import Dataset
+from jladkit.methods import EncodedDetector, EncodedMatcher
+from jladkit.training.loading import Images, as_floats
+
+# Bytes that are kept: 1,365 decoded pictures of 256 px, 3,449 encoded ones of the default backbone.
+PICTURES, CODES = 1 << 28, 1 << 30
+
+Rows = NDArray[np.int64]
+
+
+class Kept:
+    """What is made of objects' pictures; the least recently used go first.
+
+    Objects that share a picture share what is made of it.
+
+    Args:
+        data: the data set.
+        make: from rows (B,) of object/* to a (B, ...) tensor.
+        limit: bytes that are kept between two calls.
+    """
+
+    def __init__(self, data: Dataset, make: Callable[[Rows], Tensor], limit: int) -> None:
+        self.make, self.limit = make, limit
+        _, inverse = np.unique(data.object_image_span, axis=0, return_inverse=True)
+        self.picture: NDArray[np.int64] = inverse.reshape(-1)
+        self.made: OrderedDict[int, Tensor] = OrderedDict()
+        self.bytes = 0
+
+    def __call__(self, rows: Rows) -> Tensor:
+        """(B, ...) for the pictures of objects `rows` (B,)."""
+        pictures = self.picture[rows].tolist()
+        absent = {p: row for p, row in zip(pictures, rows.tolist(), strict=True)
+                  if p not in self.made}  # fmt: skip
+        if absent:
+            found = self.make(np.array(list(absent.values())))
+            for picture, one in zip(absent, found, strict=True):
+                self.made[picture] = one.clone()  # a view would keep the whole batch
+                self.bytes += one.nbytes
+        for picture in pictures:
+            self.made.move_to_end(picture)
+        together = torch.stack([self.made[picture] for picture in pictures])
+        while self.bytes > self.limit:
+            self.bytes -= self.made.popitem(last=False)[1].nbytes
+        return together
+
+    def holds(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) which of the objects `rows` (n,) have a picture that is kept."""
+        return np.isin(self.picture[rows], list(self.made))
+
+
+class Runner:
+    """Asks a method (jladkit.methods) about rows of object/*, and holds it to its protocol.
+
+    Args:
+        method: a Matcher, a LandmarkDetector or both.
+        data: the data set.
+        device: where the method is.
+    """
+
+    def __init__(self, method: Any, data: Dataset, device: torch.device) -> None:
+        self.method, self.data, self.device = method, data, device
+        self.pictures = Kept(data, self.decode, PICTURES)
+        self.codes = Kept(data, self.encode, CODES)
+
+    def decode(self, rows: Rows) -> Tensor:
+        """(B, 3, size, size) uint8."""
+        images = Images(self.data, rows, self.method.size)
+        return torch.stack([images[i] for i in range(len(images))])
+
+    def images(self, rows: Rows) -> Tensor:
+        """(B, 3, size, size) float RGB in [0, 1]."""
+        return as_floats(self.pictures(rows)).to(self.device)
+
+    def encode(self, rows: Rows) -> Tensor:
+        """The method's codes (B, ...)."""
+        codes = self.method.encode(self.images(rows))
+        if not isinstance(codes, Tensor) or codes.shape[:1] != (len(rows),):
+            raise JladkitError(
+                f"{self.method.name}.encode must return a tensor with a row for each of {len(rows)} "
+                f"images, but returned {form(codes)}."
+            )
+        return codes
+
+    def transfer(
+        self, source: Rows, target: Rows, points: Tensor, category: Sequence[str]
+    ) -> Tensor:
+        """`Matcher.transfer` for objects (B,) and (B,), points (B, N, 2) in pixels of the square."""
+        encoded = isinstance(self.method, EncodedMatcher)
+        both = (self.codes if encoded else self.images)(np.concatenate([source, target])).chunk(2)
+        carry = self.method.transfer_encoded if encoded else self.method.transfer
+        found = carry(*both, points.to(self.device), category)
+        return self.checked(found, "transfer", len(points), points.shape[1])
+
+    def detect(self, rows: Rows, category: Sequence[str]) -> Tensor:
+        """`LandmarkDetector.detect` for objects (B,)."""
+        if isinstance(self.method, EncodedDetector):
+            found = self.method.detect_encoded(self.codes(rows), category)
+        else:
+            found = self.method.detect(self.images(rows), category)
+        return self.checked(found, "detect", len(rows), "K")
+
+    def checked(self, found: Any, what: str, count: int, points: int | str) -> Tensor:
+        """`found`, which must be (count, points, 2).
+
+        Raises:
+            JladkitError: it is not.
+        """
+        fits = isinstance(found, Tensor) and found.dim() == 3 and found.is_floating_point()
+        if not fits or found.shape != (count, found.shape[1] if points == "K" else points, 2):
+            raise JladkitError(
+                f"{self.method.name}.{what} must return floats of size ({count}, {points}, 2), but "
+                f"returned {form(found)}."
+            )
+        return found
+
+
+def form(value: Any) -> str:
+    """What a value is, in an error."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} of size {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
+def by_picture(data: Dataset, pairs: Rows) -> NDArray[np.int64]:
+    """An order of `pairs` (P,) in which those that share pictures follow one another.
+
+    Pairs join objects of one category, so that category by category no more than one category's
+    pictures must be kept for each to be made once.
+    """
+    keys = (data.pair_target[pairs], data.pair_source[pairs], data.pair_category[pairs])
+    return np.lexsort(keys)

@@ -1,0 +1,91 @@
+"""Methods of others by the command line: what is run, and what is said of what is none."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Typed
+
+METHOD = """
+class Theirs:
+    name, size, config = "theirs", 32, {}
+
+    @classmethod
+    def prepare(cls, data, device):
+        return cls()
+
+    def transfer(self, source, target, points, category):
+        return points
+"""
+
+
+@pytest.fixture
+def theirs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder on the path with their_own.py, to be written anew by each test."""
+    monkeypatch.delitem(sys.modules, "their_own", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path / "their_own.py"
+
+
+def test_a_method_of_an_installed_package_is_scored_by_its_name(
+    jladkit: Typed, theirs: Path, dots_path: Path
+):
+    theirs.write_text(METHOD)
+    info = theirs.parent / "their_own-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-own\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[jladkit.methods]\ntheirs = their_own:Theirs\n")
+    code, out, err = jladkit("evaluate", "--data", dots_path, "--method", "theirs")
+    assert code == 0, err
+    assert "PCK of theirs on dots" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            ('"theirs", 32, {}', '"theirs", 32, {"a": float("nan")}'),
+            "config must be a dict that JSON",
+        ),
+        (('"theirs", 32, {}', '"theirs", 32, {"a": object()}'), "config must be a dict that JSON"),
+        (('"theirs", 32, {}', '"theirs", 32, [1]'), "config must be a dict that JSON"),
+        (
+            ('"theirs", 32, {}', '"theirs", "32", {}'),
+            "size must be a number of pixels, but is '32'",
+        ),
+        (("name, size, config", "name, side, config"), "is no method: it has no size. jladkit/met"),
+        (("def transfer", "def match"), "is no method: it has no transfer or detect"),
+        (("def prepare", "def make"), "is no method: it can neither be prepared nor trained"),
+        (
+            ("return points", "return points[:, :1]"),
+            r"theirs.transfer must return floats of size (",
+        ),
+        (("return points", "return None"), "but returned a NoneType"),
+    ],
+)
+def test_what_is_no_method_is_told_what_it_lacks(
+    jladkit: Typed, theirs: Path, dots_path: Path, change: tuple[str, str], words: str
+):
+    theirs.write_text(METHOD.replace(*change))
+    code, out, err = jladkit("evaluate", "--data", dots_path, "--method", "their_own:Theirs")
+    assert code in (1, 2) and out == "", err
+    assert words in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("their_owm:Theirs", "No module named 'their_owm'. Looked in the current folder and"),
+        ("their_own:Them", "has no Them"),
+        ("their_own.Theirs", "Unknown method 'their_own.Theirs'"),
+        ("their own:Theirs", "does not spell a method as module:Class"),
+    ],
+)
+def test_a_method_that_is_not_there_is_a_sentence(
+    jladkit: Typed, theirs: Path, dots_path: Path, method: str, words: str
+):
+    theirs.write_text(METHOD)
+    code, out, err = jladkit("evaluate", "--data", dots_path, "--method", method)
+    assert (code, out) == (2, ""), err
+    assert words in err and "Traceback" not in err
