@@ -6,7 +6,7 @@
     ROOT/TSS_CVPR2016/<group>/<pair>/flip_gt.txt                1: one shows the other mirrored
     ROOT/test_pairs_tss.csv                                     CNNGeo's list, where you have it
 
-The groups FG3DCar, JODS and PASCAL (195, 81 and 124 pairs) are the categories. Each pair counts
+The groups FG3DCar, JODS and PASCAL are the categories. Each pair counts
 twice, from image1 to image2 and back: 800 rows. The box of an object is the extent of its mask.
 
 flowN.flo is Middlebury's format on the pixels of imageN.png: their displacement in pixels to the

@@ -1,7 +1,7 @@
 """PASCAL VOC's pictures without their annotations, for synthetic pretraining.
 
     ROOT/JPEGImages/*.jpg
-    ROOT/ImageSets/Segmentation/{train,val}.txt      2012: 1,464 and 1,449; or Main: 5,717 and 5,823
+    ROOT/ImageSets/Segmentation/{train,val}.txt      2012: 1,464 and 1,449; or Main
 
 ROOT is VOC2012 (or another year), VOCdevkit, or the folder that holds it. The joint method's paper
 warps the pictures of 2012's segmentation sets. VOC's own train and val are train and val here.

@@ -3,6 +3,7 @@
 import numpy as np
 
 from jladkit.errors import JladkitError
+from jladkit.evaluators.items import rows_in_order
 from jladkit.evaluators.pck_protocols import PckProtocol
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions
@@ -23,17 +24,7 @@ def pairs_and_points(
             f"The predictions of {predictions.method} hold no transferred keypoints, so they have "
             "no PCK. Predict with a method that matches pairs."
         )
-    rows = data.pairs(predictions.split)
-    order = np.argsort(predictions.pair_row, kind="stable")
-    if not np.array_equal(predictions.pair_row[order], rows):
-        found = len(np.intersect1d(predictions.pair_row, rows))
-        raise JladkitError(
-            f"The predictions of {predictions.method} must hold each of the {len(rows)} pairs of "
-            f"the {predictions.split} split once; they hold {len(order)} rows, among them {found} "
-            "of those pairs."
-        )
-    if not len(rows):
-        raise JladkitError(f"{data.path} has no pairs in the {predictions.split} split.")
+    rows, order = rows_in_order(data, predictions)
     points = predictions.pair_points
     for given in (points, predictions.pair_points_back):
         if given is not None and given.shape[1:] != data.object_keypoints.shape[1:]:

@@ -134,7 +134,7 @@ def matched(a_items: pd.DataFrame, b_items: pd.DataFrame, column: str) -> pd.Dat
             f"The table of {key}s must say which images its items show (image, or source_image "
             f"and target_image), but has {', '.join(map(str, a_items.columns))}. Evaluate again."
         )
-    wanted = (key, "category", *shown, "n", column)
+    wanted = (key, "category", *shown, column)
     for items in (a_items, b_items):
         missing = [name for name in wanted if name not in items]
         if missing:
@@ -149,7 +149,8 @@ def matched(a_items: pd.DataFrame, b_items: pd.DataFrame, column: str) -> pd.Dat
             f"one has {len(a)}, the other {len(b)}, and {len(a.index.intersection(b.index))} "
             "are in both. Evaluate both on the same data set and split."
         )
-    table = a[["category", "n", *shown]].assign(a=a[column], b=b[column])
+    count = a.get("n", 1)  # some scores are made of nothing that could be counted
+    table = a[["category", *shown]].assign(n=count, a=a[column], b=b[column])
     return table.loc[np.isfinite(table["a"]) & np.isfinite(table["b"])]
 
 

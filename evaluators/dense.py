@@ -1,13 +1,10 @@
-"""What the scores of dense fields share: fields at every pixel, pairs in order, means."""
+"""What the scores of dense fields share: fields at every pixel."""
 
-from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from jladkit.errors import JladkitError
-from jladkit.evaluators.statistics import interval_of_mean
-from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions
 
 Direction = Literal["source->target", "target->source"]
@@ -47,26 +44,6 @@ def weights(cells: int, pixels: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells)))
 
 
-def rows_in_order(data: Dataset, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """The split's rows of pair/* (P,) in file order, and where each stands in the predictions.
-
-    Raises:
-        JladkitError: the split has no pairs, or the predictions hold not exactly these.
-    """
-    rows, found = data.pairs(predictions.split), predictions.pair_row
-    if not len(rows):
-        raise JladkitError(f"{data.path} has no pairs in the {predictions.split} split.")
-    order = np.argsort(found, kind="stable") if found is not None else np.empty(0, dtype=int)
-    if found is None or not np.array_equal(found[order], rows):
-        known = 0 if found is None else len(np.intersect1d(found, rows))
-        raise JladkitError(
-            f"The predictions of {predictions.method} must hold each of the {len(rows)} pairs of "
-            f"the {predictions.split} split once; they hold {len(order)} rows, among them {known} "
-            "of those pairs."
-        )
-    return rows, order
-
-
 def fields_of(predictions: Predictions, direction: Direction) -> np.ndarray:
     """(P, 2, h, w) the dense fields of that direction, as the predictions have them.
 
@@ -82,21 +59,3 @@ def fields_of(predictions: Predictions, direction: Direction) -> np.ndarray:
             "Run: jladkit predict --dense 64"
         )
     return fields
-
-
-def summary(values: np.ndarray, category: np.ndarray) -> dict[str, Any]:
-    """The means of one score, with intervals, as a result's row has them.
-
-    Args:
-        values: (P,) one a pair; NaN where a pair has no score.
-        category: (P,) names.
-    """
-    names = np.unique(category[np.isfinite(values)].astype(str))
-    own = {str(name): interval_of_mean(values[category == name]) for name in names}
-    means = np.array([interval.value for interval in own.values()], dtype=float)
-    return {
-        **asdict(interval_of_mean(values)),
-        "left_out": int((~np.isfinite(values)).sum()),
-        "category_mean": interval_of_mean(means).value,
-        "categories": {name: asdict(interval) for name, interval in own.items()},
-    }

@@ -19,13 +19,14 @@ import numpy as np
 import pandas as pd
 
 from jladkit.errors import JladkitError
-from jladkit.evaluators.dense import fields_of, pixel_field, rows_in_order, summary
+from jladkit.evaluators.dense import fields_of, pixel_field
 from jladkit.evaluators.dense_protocols import FLOW_PROTOCOLS
+from jladkit.evaluators.items import IMAGES, pair_columns, rows_in_order
 from jladkit.evaluators.pck import check_alphas
 from jladkit.evaluators.protocols import find
-from jladkit.evaluators.statistics import describe
+from jladkit.evaluators.statistics import describe, summary
 from jladkit.formats.dataset import Dataset
-from jladkit.formats.predictions import Predictions, digest_of_predictions
+from jladkit.formats.predictions import Predictions, provenance
 from jladkit.formats.result import Result
 
 ALPHAS = (0.05,)
@@ -80,8 +81,7 @@ def evaluate(
 
     Returns:
         The result, one row an alpha, values as shares in [0, 1]; and a table with one row a pair
-        in file order: pair (row of pair/*), category, source, target (rows of object/*), n (pixels
-        that count), extent (pixels), epe (mean endpoint error in pixels, infinite where a pixel
+        in file order: the columns of `pair_columns`, n (pixels that count), extent (pixels), epe (mean endpoint error in pixels, infinite where a pixel
         has no prediction) and one column "flow@ALPHA" each. NaN where a pair has no pixel.
 
     Raises:
@@ -112,13 +112,9 @@ def evaluate(
             f"No pair of the {predictions.split} split of {data.path} has true flow, so there is "
             "nothing to score. Sources with flow: tss."
         )
-    category = np.array(data.categories, dtype=object)[data.pair_category[rows]]
     items = pd.DataFrame(
         {
-            "pair": rows,
-            "category": category,
-            "source": source,
-            "target": target,
+            **pair_columns(data, rows),
             "n": count,
             "extent": extent,
             "epe": epe,
@@ -127,37 +123,27 @@ def evaluate(
     )
     scored = scores[count > 0]
     return Result(
-        method=predictions.method,
+        **provenance(data, predictions),
         metric="flow",
         protocol=asdict(preset),
-        split=predictions.split,
-        dataset=data.name,
-        dataset_digest=data.digest,
         results=[
-            result_row(alpha, scores[:, column], count, category)
-            for column, alpha in enumerate(tolerances)
+            result_row(alpha, scores[:, column], items) for column, alpha in enumerate(tolerances)
         ],
-        config=dict(predictions.config),
-        environment=dict(predictions.environment),
-        created=predictions.created,
-        predictions_digest=digest_of_predictions(predictions),
-        statistics=describe("pairs"),
+        statistics=describe("images"),
         curve={"alpha": list(CURVE), "value": scored[:, len(tolerances) :].mean(axis=0).tolist()},
         seconds_per_item=predictions.seconds_per_item.get("flow"),
-        peak_memory=predictions.peak_memory,
         notes=notes(fields, lost, int(count.sum())),
     ), items
 
 
-def result_row(
-    alpha: float, scores: np.ndarray, count: np.ndarray, category: np.ndarray
-) -> dict[str, Any]:
-    """A row of the result, from scores, pixels and names (P,) of pairs."""
+def result_row(alpha: float, scores: np.ndarray, items: pd.DataFrame) -> dict[str, Any]:
+    """A row of the result, from scores (P,) of pairs and their table of items."""
+    count = items["n"].to_numpy()
     seen = count > 0
     return {
         "metric": "flow",
         "alpha": alpha,
-        **summary(scores, category),
+        **summary(scores, items[IMAGES].to_numpy(), items["category"].to_numpy()),
         "unit": "share",
         "higher_is_better": True,
         "pixels": int(count.sum()),

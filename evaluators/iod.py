@@ -16,10 +16,11 @@ import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.evaluators.iod_protocols import IOD_PROTOCOLS, IodProtocol
+from jladkit.evaluators.items import pictures
 from jladkit.evaluators.protocols import find
-from jladkit.evaluators.statistics import describe, interval_of_mean
+from jladkit.evaluators.statistics import describe, summary
 from jladkit.formats.dataset import Dataset
-from jladkit.formats.predictions import Predictions, digest_of_predictions
+from jladkit.formats.predictions import Predictions, provenance
 from jladkit.formats.result import Result
 
 EYES = "inter-ocular distance"
@@ -269,8 +270,8 @@ def evaluate(
 
     Returns:
         The result, one row a preset, values as shares of the normaliser; and a table with one
-        row an object of the split in file order: object (row of object/*), category, n
-        (keypoints scored under the asked preset), normaliser (pixels), floor, and one column
+        row an object of the split in file order: object (row of object/*), category, image (a
+        number for each source picture), n (keypoints scored under the asked preset), normaliser (pixels), floor, and one column
         "iod:PRESET" each. NaN where an object has no score.
 
     Raises:
@@ -312,10 +313,12 @@ def evaluate(
             f"No object of the {predictions.split} split of {data.path} shows both eyes, so there "
             "is no inter-ocular distance to divide by."
         )
+    image = pictures(data)[0][scored]
     items = pd.DataFrame(
         {
             "object": scored,
             "category": category,
+            "image": image,
             "n": (visible & np.isfinite(fits[0].points).all(axis=-1)).sum(axis=1),
             "normaliser": normaliser,
             "floor": floors[0],
@@ -324,37 +327,25 @@ def evaluate(
     )
     unit = unit_of(data, scored)
     return Result(
-        method=predictions.method,
+        **provenance(data, predictions),
         metric="iod",
         protocol=asdict(replace(asked, summary=f"{asked.summary}; share of the {unit}")),
-        split=predictions.split,
-        dataset=data.name,
-        dataset_digest=data.digest,
         results=[
             {
                 "metric": "iod",
                 "variant": p.name,
                 "summary": p.summary,
-                **asdict(interval_of_mean(e)),
+                **with_floors(e, f, image, category),
                 "unit": unit,
                 "higher_is_better": False,
-                "floor": interval_of_mean(f).value,
-                "category_mean": category_mean(e, category),
                 "landmarks": landmarks.shape[1],
                 "fitted_on": len(scored if p.fitted_on == "scored" else train),
                 "keypoints": fit.keypoints - len(fit.left_out),
-                "left_out": int((~np.isfinite(e)).sum()),
-                "categories": by_category(e, f, category),
             }
             for p, fit, e, f in zip(presets, fits, errors, floors, strict=True)
         ],
-        config=dict(predictions.config),
-        environment=dict(predictions.environment),
-        created=predictions.created,
-        predictions_digest=digest_of_predictions(predictions),
         statistics=describe("images"),
         seconds_per_item=predictions.seconds_per_item.get("object"),
-        peak_memory=predictions.peak_memory,
         notes=[
             FLOOR,
             *fits[0].notes(asked.name),
@@ -371,20 +362,11 @@ def unit_of(data: Dataset, rows: np.ndarray) -> str:
     return f"{EYES} where a category has eyes, else {BOX}" if eyed.any() else BOX
 
 
-def category_mean(errors: np.ndarray, category: np.ndarray) -> float | None:
-    """The mean over categories of the mean over each one's images (n,); None if there is none."""
-    means = [interval_of_mean(errors[category == name]).value for name in np.unique(category)]
-    return interval_of_mean(np.array([m for m in means if m is not None])).value
-
-
-def by_category(
-    errors: np.ndarray, floors: np.ndarray, category: np.ndarray
-) -> dict[str, dict[str, Any]]:
-    """{name: {value, low, high, count, floor}} over the images (n,) of each category."""
-    return {
-        str(name): {
-            **asdict(interval_of_mean(errors[category == name])),
-            "floor": interval_of_mean(floors[category == name]).value,
-        }
-        for name in np.unique(category.astype(str))
-    }
+def with_floors(
+    errors: np.ndarray, floors: np.ndarray, image: np.ndarray, category: np.ndarray
+) -> dict[str, Any]:
+    """The means of `errors` (n,) as a row of the result has them, each with that of `floors`."""
+    found, below = (summary(values, image, category) for values in (errors, floors))
+    for name, own in found["categories"].items():
+        own["floor"] = below["categories"].get(name, {"value": None})["value"]
+    return {**found, "floor": below["value"]}

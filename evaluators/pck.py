@@ -15,12 +15,13 @@ import pandas as pd
 from jladkit.errors import JladkitError, UsageError
 from jladkit.evaluators.carried import check_complete, pairs_and_points
 from jladkit.evaluators.frames import extents, in_frame, landing, rounded
+from jladkit.evaluators.items import IMAGES, pair_columns
 from jladkit.evaluators.pck_protocols import PCK_PROTOCOLS, PckProtocol
 from jladkit.evaluators.protocols import find
 from jladkit.evaluators.statistics import Part, describe, intervals, item_weights, weighted_sum
-from jladkit.evaluators.strata import Stratum, pictures, strata
+from jladkit.evaluators.strata import Stratum, strata
 from jladkit.formats.dataset import Dataset
-from jladkit.formats.predictions import Predictions, digest_of_predictions
+from jladkit.formats.predictions import Predictions, provenance
 from jladkit.formats.result import Result
 
 ALPHAS = (0.05, 0.1, 0.15)
@@ -220,38 +221,24 @@ def evaluate(
     preset = protocol if own else find(PCK_PROTOCOLS, protocol, "pck")
     tolerances = check_alphas(ALPHAS if alphas is None else alphas)
     rows, errors, extent = measured(data, predictions, preset)
-    source, target = data.pair_source[rows], data.pair_target[rows]
-    category = np.array(data.categories, dtype=object)[data.pair_category[rows]]
-    picture, _ = pictures(data)
-    images = np.stack([picture[source], picture[target]], axis=1)
+    columns = pair_columns(data, rows)
+    category, images = columns["category"], np.stack([columns[name] for name in IMAGES], axis=1)
     scores = per_pair(errors, tolerances, preset.comparator)
     curve, area = curve_and_area(errors, category, preset)
     count = counted(errors)
     number = int(((extent == 0) & (count > 0)).sum())
     items = pd.DataFrame(
         {
-            "pair": rows,
-            "category": category,
-            "source": source,
-            "target": target,
-            "source_image": images[:, 0],
-            "target_image": images[:, 1],
+            **columns,
             "n": count,
             **{f"pck@{a:g}": scores[:, i] for i, a in enumerate(tolerances)},
         }
     )
     return Result(
-        method=predictions.method,
+        **provenance(data, predictions),
         metric="pck",
         protocol=asdict(preset),
-        split=predictions.split,
-        dataset=data.name,
-        dataset_digest=data.digest,
         results=result_rows(errors, images, category, tolerances, preset, strata(data, rows)),
-        config=dict(predictions.config),
-        environment=dict(predictions.environment),
-        created=predictions.created,
-        predictions_digest=digest_of_predictions(predictions),
         statistics=describe("images"),
         curve={
             "alpha": list(CURVE),
@@ -261,7 +248,6 @@ def evaluate(
             "area_to": CURVE[-1],
         },
         seconds_per_item=predictions.seconds_per_item.get("pair"),
-        peak_memory=predictions.peak_memory,
         notes=[NO_EXTENT.format(number)] if number else [],
     ), items
 

@@ -26,7 +26,7 @@ of 100 cases (with a draw of pairs, as one mostly sees it, in 39, 36 and 22).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -349,3 +349,41 @@ def interval_of_mean(
     """
     part = plain_mean(np.asarray(values, dtype=float)[:, None], images)
     return intervals([part], resamples=resamples, seed=seed)[0][0]
+
+
+def summary(
+    values: np.ndarray,
+    images: np.ndarray,
+    category: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[str, Any]:
+    """The means of one score as a result's row has them: of all items, of categories, in each.
+
+    Args:
+        values: (N,) one an item; NaN where an item has no score.
+        images: (N, 1) or (N, 2), or (N,), as `intervals_of_means` has it.
+        category: (N,) names.
+        resamples, seed: of the bootstrap, from whose draws all intervals come.
+    """
+    kept = np.isfinite(values)
+    whole = plain_mean(np.asarray(values, dtype=float)[:, None], images)
+    names, codes = np.unique(category[kept].astype(str), return_inverse=True)
+    weights, groups = item_weights("category-mean", np.ones(len(codes)), codes)
+    own = [
+        Part(whole.scores[mine], np.full(mine.sum(), 1 / mine.sum()), whole.images[mine])
+        for mine in (codes == code for code in range(len(names)))
+    ]
+    parts = [whole, Part(whole.scores, weights, whole.images, groups), *own]
+    found = [row[0] for row in intervals(parts, resamples=resamples, seed=seed)]
+    return {
+        **asdict(found[0]),
+        "left_out": int((~kept).sum()),
+        "category_mean": found[1].value,
+        "category_mean_low": found[1].low,
+        "category_mean_high": found[1].high,
+        "categories": {
+            str(name): asdict(interval) for name, interval in zip(names, found[2:], strict=True)
+        },
+    }

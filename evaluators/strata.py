@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from jladkit.evaluators.items import pictures
 from jladkit.formats.dataset import Dataset
 
 DEGREES = (10, 20, 45, 90, 180)
@@ -111,13 +112,6 @@ def keypoint_names(data: Dataset, rows: np.ndarray) -> Stratum:
         table[code, : len(names)] = np.arange(len(names)) + len(classes)
         classes += [f"{data.categories[code]} {name}" for name in names]
     return Stratum("keypoint", tuple(classes), table[category])
-
-
-def pictures(data: Dataset) -> tuple[np.ndarray, int]:
-    """The number of the source picture that each object was found in (N,), and how many there
-    are. Objects of one picture share it."""
-    names, numbers = np.unique(data.object_source_image.astype(str), return_inverse=True)
-    return numbers, len(names)
 
 
 def binned(values: np.ndarray, edges: tuple[float, ...]) -> np.ndarray:

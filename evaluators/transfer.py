@@ -27,13 +27,14 @@ import pandas as pd
 from scipy.ndimage import map_coordinates
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.evaluators.dense import fields_of, pixel_field, rows_in_order, summary
+from jladkit.evaluators.dense import fields_of, pixel_field
 from jladkit.evaluators.dense_protocols import TRANSFER_PROTOCOLS, TransferProtocol
+from jladkit.evaluators.items import IMAGES, pair_columns, rows_in_order
 from jladkit.evaluators.protocols import find
-from jladkit.evaluators.statistics import describe
+from jladkit.evaluators.statistics import describe, summary
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.masks import fill_polygon, is_polygon
-from jladkit.formats.predictions import Predictions, digest_of_predictions
+from jladkit.formats.predictions import Predictions, provenance
 from jladkit.formats.result import Result
 
 MEASURES = {  # unit, and whether more is better
@@ -210,9 +211,9 @@ def evaluate(
         alphas: must be None; the signature is that of every metric.
 
     Returns:
-        The result, one row a measure; and a table with one row a pair in file order: pair (row of
-        pair/*), category, source, target (rows of object/*) and one column for each measure, NaN
-        where a pair has no score.
+        The result, one row a measure; and a table with one row a pair in file order: the
+        columns of `pair_columns` and one column "transfer:MEASURE" each, NaN where a pair has no
+        score.
 
     Raises:
         UsageError: unknown protocol, or alphas given.
@@ -225,45 +226,32 @@ def evaluate(
     scorer = score_masks if preset.carried == "mask" else score_polygons
     scores = scorer(data, predictions, preset)
     found = [scores(int(row), int(place)) for row, place in zip(rows, order, strict=True)]
-    category = np.array(data.categories, dtype=object)[data.pair_category[rows]]
     items = pd.DataFrame(
         {
-            "pair": rows,
-            "category": category,
-            "source": data.pair_source[rows],
-            "target": data.pair_target[rows],
-            **{name: [one[name] for one in found] for name in preset.measures},
+            **pair_columns(data, rows),
+            **{f"transfer:{name}": [one[name] for one in found] for name in preset.measures},
         }
     )
     timed = "pair" if preset.carried == "polygon" else "flow_back"
     return Result(
-        method=predictions.method,
+        **provenance(data, predictions),
         metric="transfer",
         protocol=asdict(preset),
-        split=predictions.split,
-        dataset=data.name,
-        dataset_digest=data.digest,
-        results=[
-            result_row(name, items[name].to_numpy(float), category) for name in preset.measures
-        ],
-        config=dict(predictions.config),
-        environment=dict(predictions.environment),
-        created=predictions.created,
-        predictions_digest=digest_of_predictions(predictions),
-        statistics=describe("pairs"),
+        results=[result_row(name, items) for name in preset.measures],
+        statistics=describe("images"),
         seconds_per_item=predictions.seconds_per_item.get(timed),
-        peak_memory=predictions.peak_memory,
         notes=notes(predictions, preset),
     ), items
 
 
-def result_row(measure: str, scores: np.ndarray, category: np.ndarray) -> dict[str, Any]:
-    """A row of the result, from scores and names (P,) of pairs."""
+def result_row(measure: str, items: pd.DataFrame) -> dict[str, Any]:
+    """A row of the result, from the table of items."""
+    scores = items[f"transfer:{measure}"].to_numpy(float)
     unit, more = MEASURES[measure]
     return {
         "metric": "transfer",
         "measure": measure,
-        **summary(scores, category),
+        **summary(scores, items[IMAGES].to_numpy(), items["category"].to_numpy()),
         "unit": unit,
         "higher_is_better": more,
     }

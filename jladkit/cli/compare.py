@@ -60,12 +60,16 @@ def command(a: Path, b: Path, alphas: tuple[float, ...], seed: int, as_json: boo
     for column in columns(results[0], items, alphas):
         difference, categories = compare(*items, column, aggregation, seed=seed)
         by_category = {name: asdict(own) for name, own in categories.items()}
-        found.append({"column": column, **asdict(difference), "categories": by_category})
+        found.append({
+            "column": column,
+            "higher_is_better": more_is_better(results[0], column),
+            **asdict(difference),
+            "categories": by_category,
+        })  # fmt: skip
     record = {
         "a": {"method": results[0].method, "result": str(a)},
         "b": {"method": results[1].method, "result": str(b)},
         **{key: getattr(results[0], key) for key in (*SAME, "dataset")},
-        "higher_is_better": results[0].results[0]["higher_is_better"],
         "differences": found,
         "statistics": load("metric", f"{COMPARISON}:describe")(seed),
     }
@@ -139,10 +143,16 @@ def columns(result: Result, items: list["pd.DataFrame"], alphas: tuple[float, ..
     return [own] if own in common else common
 
 
+def more_is_better(result: Result, column: str) -> bool:
+    """Whether a higher score is the better one in a column of the tables of items."""
+    measure = column.partition(":")[2]
+    rows = [row for row in result.results if row.get("measure") == measure] or result.results
+    return bool(rows[0]["higher_is_better"])
+
+
 def as_text(record: dict[str, Any]) -> str:
     """A comparison as a person reads it: in points of percent."""
     protocol = record["protocol"]
-    better = "more" if record["higher_is_better"] else "less"
     lines = [
         f"{record['metric'].upper()} on {record['dataset']}, {record['split']} split: A minus B",
         f"A: {record['a']['method']}, {record['a']['result']}",
@@ -152,15 +162,16 @@ def as_text(record: dict[str, Any]) -> str:
     for own in record["differences"]:
         rows = {"all": own, **(own["categories"] if len(own["categories"]) > 1 else {})}
         lines += ["", *grid(
-            [own["column"], "items", "A", "B", "A - B", "p"],
-            [[name, str(row["count"]), points(row["a"]), points(row["b"]), gap(row), p_of(row)]
+            [own["column"], "items", "A", "B", "A - B", "p",
+             f"{'more' if own['higher_is_better'] else 'less'} is better"],
+            [[name, str(row["count"]), points(row["a"]), points(row["b"]), gap(row), p_of(row), ""]
              for name, row in rows.items()],
         )]  # fmt: skip
     statistics = record["statistics"]
     return "\n".join([
         *lines,
         "",
-        (f"In percent, {better} is better. 95 % intervals by drawing images, {statistics['resamples']} "
+        (f"In percent, 95 % intervals by drawing images, {statistics['resamples']} "
         f"times; p by tossing the sign of each image, {statistics['flips']} times, not corrected for "
         "the number of rows."),
     ])  # fmt: skip

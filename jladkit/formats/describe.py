@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from jladkit.formats.dataset import FORMAT, SCHEMA, SPLITS, Dataset
+from jladkit.formats.masks import is_polygon
 
 AZIMUTH_STEP = 30  # degrees of a histogram's bin
 ELEVATION_STEP = 10
@@ -44,9 +45,14 @@ def by_split(data: Dataset, what: str, code: int) -> dict[str, int]:
 
 
 def keypoint_counts(data: Dataset, code: int) -> dict[str, int]:
-    """In how many of a category's objects each keypoint is visible."""
-    counts = data.object_visible[data.object_category == code].sum(axis=0).tolist()
+    """In how many of a category's objects each keypoint is visible; a polygon's vertices, which
+    are not to be told apart, stand as one."""
     names = data.keypoint_names[code]
+    if is_polygon(names):
+        return {
+            f"polygon of up to {len(names)} vertices": int((data.object_category == code).sum())
+        }
+    counts = data.object_visible[data.object_category == code].sum(axis=0).tolist()
     return dict(zip(names, counts[: len(names)], strict=True))
 
 

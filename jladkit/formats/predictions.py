@@ -103,6 +103,21 @@ def digest_of_predictions(predictions: Predictions) -> str:
     return digest_of(arrays_of(predictions))
 
 
+def provenance(data: Dataset, predictions: Predictions) -> dict[str, Any]:
+    """What every result says of where it comes from, as the fields of a Result."""
+    return {
+        "method": predictions.method,
+        "split": predictions.split,
+        "dataset": data.name,
+        "dataset_digest": data.digest,
+        "config": dict(predictions.config),
+        "environment": dict(predictions.environment),
+        "created": predictions.created,
+        "predictions_digest": digest_of_predictions(predictions),
+        "peak_memory": predictions.peak_memory,
+    }
+
+
 def open_predictions(path: Path) -> Predictions:
     """Read a predictions.h5 and check every field of it.
 

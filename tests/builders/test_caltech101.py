@@ -12,6 +12,7 @@ from jladkit.builders import caltech101
 from jladkit.builders.options import Job
 from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset, open_dataset
+from jladkit.formats.describe import describe
 from tests.builders.layouts import HTML, picture
 from tests.builders.layouts_dense import (
     SQUARE,
@@ -262,3 +263,11 @@ def test_the_command_builds(tmp_path):
     result = CliRunner().invoke(caltech101.command, words)
     assert result.exit_code == 0, result.output
     assert open_dataset(out).name == "caltech101"
+
+
+def test_a_summary_counts_polygons_and_not_their_vertices(tmp_path):
+    told = describe(build(caltech_root(tmp_path / "in"), tmp_path / "a.h5"))
+    assert told["keypoints"] == {
+        "airplanes": {"polygon of up to 4 vertices": 2},
+        "emu": {"polygon of up to 4 vertices": 2},
+    }

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jladkit.formats.dataset import open_dataset
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import read_result, write_result
 from tests.tiny import predicted, tiny_dataset, true_points
@@ -147,3 +148,23 @@ def test_a_broken_table_and_a_missing_result_are_refused(result_of, jladkit, tmp
     assert code == 1 and "cannot be read" in err and "Traceback" not in err
     code, _, err = jladkit("compare", a, tmp_path / "none.json")
     assert code == 1 and "none.json cannot be read" in err
+
+
+def test_landmark_results_are_compared_by_image_and_less_is_better(folder, tmp_path, jladkit):
+    data = folder / "tiny.h5"
+    paths = []
+    for method, width in (("sharp", 1.0), ("blunt", 6.0)):
+        said = predicted(open_dataset(data), method=method)
+        assert said.object_points is not None
+        noise = np.random.default_rng(0).normal(0, width, said.object_points.shape)
+        file = tmp_path / f"{method}.h5"
+        write_predictions(file, replace(said, object_points=said.object_points + noise))
+        words = ("--metric", "iod", "--data", data, "--predictions", file, "--out", tmp_path)
+        assert jladkit("evaluate", *words)[0] == 0
+        paths.append(tmp_path / "tiny" / method / "iod-imm-test.json")
+    code, out, err = jladkit("compare", *paths)
+    assert (code, err) == (0, "")
+    assert "iod:imm" in out and "less is better" in out
+    record = json.loads(jladkit("compare", *paths, "--json")[1])
+    assert record["differences"][0]["value"] < 0
+    assert not record["differences"][0]["higher_is_better"]

@@ -172,6 +172,7 @@ def test_pairs_that_a_list_repeats_come_once_and_count_as_often_as_listed(
     changes = {name.replace("/", "_"): arrays[name] for name in arrays if name.startswith("pair/")}
     data = tiny_dataset(tmp_path / "d.h5", **changes)
     same_score(data, tmp_path, jladkit, pairs=19)
+    assert len(data.pairs("test")) == 20
 
 
 def test_objects_that_share_an_id_go_by_number(tmp_path: Path, jladkit: Typed):

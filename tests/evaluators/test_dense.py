@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import map_coordinates
 
 from jladkit.errors import JladkitError
-from jladkit.evaluators.dense import fields_of, pixel_field, rows_in_order, summary
+from jladkit.evaluators.dense import fields_of, pixel_field
 from tests.tiny import predicted, tiny_dataset
 
 sizes = st.tuples(st.integers(1, 30), st.integers(1, 30)).map(np.array)
@@ -83,32 +83,6 @@ def data(tmp_path_factory):
     return tiny_dataset(tmp_path_factory.mktemp("dense") / "tiny.h5")
 
 
-def test_pairs_may_come_in_any_order(data):
-    rows = data.pairs("test")
-    order = np.random.default_rng(0).permutation(len(rows))
-    found, places = rows_in_order(data, predicted(data, pair_row=rows[order]))
-    np.testing.assert_array_equal(found, rows)
-    np.testing.assert_array_equal(rows[order][places], rows)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda rows: None, "hold 0 rows, among them 0"),
-        (lambda rows: rows[1:], "each of the 20 pairs .* hold 19 rows"),
-        (lambda rows: rows[[0, *range(19)]], "among them 19 of those"),
-    ],
-)
-def test_predictions_that_do_not_fit_the_split_are_refused(data, change, words):
-    with pytest.raises(JladkitError, match=words):
-        rows_in_order(data, predicted(data, pair_row=change(data.pairs("test"))))
-
-
-def test_a_split_without_pairs_is_refused(data):
-    with pytest.raises(JladkitError, match="no pairs in the val split"):
-        rows_in_order(data, predicted(data, pair_row=np.empty(0, int), split="val"))
-
-
 @pytest.mark.parametrize(
     ("direction", "words"),
     [
@@ -123,13 +97,3 @@ def test_a_missing_field_is_named_with_how_to_make_it(data, direction, words):
         one = predicted(data, pair_flow=other)
     with pytest.raises(JladkitError, match=words):
         fields_of(one, direction)
-
-
-def test_a_summary_has_means_over_pairs_and_over_categories():
-    values = np.array([1.0, 0.0, 0.5, np.nan, np.nan])
-    found = summary(values, np.array(["a", "b", "b", "b", "c"], dtype=object))
-    assert (found["value"], found["count"], found["left_out"]) == (0.5, 3, 2)
-    assert found["category_mean"] == pytest.approx((1 + 0.25) / 2)
-    assert set(found["categories"]) == {"a", "b"}
-    assert found["categories"]["b"]["value"] == 0.25
-    assert found["categories"]["b"]["count"] == 2

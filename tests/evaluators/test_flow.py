@@ -125,7 +125,8 @@ def test_the_table_has_a_row_a_pair_and_its_mean_is_the_headline(data):
     off = np.random.default_rng(1).normal(0, 3, (20, 2))
     result, items = evaluate(data, fields(data, off), alphas=[0.05, 0.1])
     assert list(items.columns) == [
-        "pair", "category", "source", "target", "n", "extent", "epe", "flow@0.05", "flow@0.1",
+        "pair", "category", "source", "target", "source_image", "target_image",
+        "n", "extent", "epe", "flow@0.05", "flow@0.1",
     ]  # fmt: skip
     assert items["pair"].tolist() == data.pairs("test").tolist()
     seen = items[items["n"] > 0]

@@ -10,6 +10,7 @@ from jladkit.evaluators.statistics import (
     intervals,
     intervals_of_means,
     item_weights,
+    summary,
 )
 
 
@@ -241,3 +242,27 @@ def test_an_unknown_aggregation_and_a_third_image_are_refused():
         item_weights("median", np.ones(2), np.zeros(2))
     with pytest.raises(ValueError, match=r"one image or two, but images is \(2, 3\)"):
         interval_of_mean(np.ones(2), np.zeros((2, 3)))
+
+
+def test_a_summary_has_means_over_pairs_and_over_categories():
+    values = np.array([1.0, 0.0, 0.5, np.nan, np.nan])
+    found = summary(values, np.arange(5), np.array(["a", "b", "b", "b", "c"], dtype=object))
+    assert (found["value"], found["count"], found["left_out"]) == (0.5, 3, 2)
+    assert found["category_mean"] == pytest.approx((1 + 0.25) / 2)
+    assert set(found["categories"]) == {"a", "b"}
+    assert found["categories"]["b"]["value"] == 0.25
+    assert found["categories"]["b"]["count"] == 2
+
+
+def test_a_summary_draws_images_and_not_items():
+    values = np.random.default_rng(0).random(60)
+    apart = summary(values, np.arange(60), np.full(60, "a"))
+    together = summary(np.repeat(values, 4), np.repeat(np.arange(60), 4), np.full(240, "a"))
+    assert ends_of(together) == pytest.approx(ends_of(apart))
+    alone = summary(np.repeat(values, 4), np.arange(240), np.full(240, "a"))
+    assert np.ptp(ends_of(alone)) < 0.6 * np.ptp(ends_of(together))
+    assert together["category_mean_low"] == pytest.approx(together["low"])
+
+
+def ends_of(found) -> list[float]:
+    return [found["low"], found["high"]]

@@ -203,12 +203,14 @@ def test_masks_that_stay_score_as_the_masks_overlap(data):
         source = data.mask(int(data.pair_source[pair]))
         target = data.mask(int(data.pair_target[pair]))
         assert source is not None and target is not None
-        assert items["iou"][pair] == (source & target).sum() / (source | target).sum()
-        assert items["lt-acc"][pair] == (source == target).mean()
-    errors = items["loc-err"].to_numpy()
+        assert items["transfer:iou"][pair] == (source & target).sum() / (source | target).sum()
+        assert items["transfer:lt-acc"][pair] == (source == target).mean()
+    errors = items["transfer:loc-err"].to_numpy()
     assert errors[1] == pytest.approx(errors[2])  # the same two, exchanged
-    assert result.results[1]["value"] == pytest.approx(items["iou"].mean())
-    own = [np.mean(items.loc[items["category"] == name, "iou"]) for name in data.categories]
+    assert result.results[1]["value"] == pytest.approx(items["transfer:iou"].mean())
+    own = [
+        np.mean(items.loc[items["category"] == name, "transfer:iou"]) for name in data.categories
+    ]
     assert result.results[1]["category_mean"] == pytest.approx(np.mean(own))
     assert [row["higher_is_better"] for row in result.results] == [True, True, False]
 
@@ -217,8 +219,8 @@ def test_polygons_that_stay_score_as_the_polygons_overlap(data):
     result, items = evaluate(data, said(data), "hpf-polygons")
     assert [row["measure"] for row in result.results] == ["lt-acc", "iou"]
     first, second = (naive(xy, 80, 60) for xy in (TRIANGLE, SQUARE))
-    assert items["iou"][0] == (first & second).sum() / (first | second).sum()
-    assert items["lt-acc"][0] == (first == second).mean()
+    assert items["transfer:iou"][0] == (first & second).sum() / (first | second).sum()
+    assert items["transfer:lt-acc"][0] == (first == second).mean()
 
 
 def test_the_source_is_carried_to_the_target_and_not_the_other_way(tmp_path):
@@ -244,7 +246,8 @@ def test_the_source_is_carried_to_the_target_and_not_the_other_way(tmp_path):
 def test_the_table_has_a_row_a_pair_in_file_order(data):
     _, items = evaluate(data, said(data))
     assert list(items.columns) == [
-        "pair", "category", "source", "target", "lt-acc", "iou", "loc-err",
+        "pair", "category", "source", "target", "source_image", "target_image",
+        "transfer:lt-acc", "transfer:iou", "transfer:loc-err",
     ]  # fmt: skip
     order = np.array([2, 0, 1])
     plain = said(data)
@@ -262,9 +265,9 @@ def test_the_table_has_a_row_a_pair_in_file_order(data):
 
 def test_a_pair_that_is_sent_nowhere_has_no_localisation_and_is_left_out(data):
     result, items = evaluate(data, said(data, np.array([[0, 0], [500, 0], [0, 0]])))
-    assert np.isnan(items["loc-err"]).tolist() == [False, True, False]
+    assert np.isnan(items["transfer:loc-err"]).tolist() == [False, True, False]
     assert [row["left_out"] for row in result.results] == [0, 0, 1]
-    assert items["iou"].tolist()[1] == 0
+    assert items["transfer:iou"].tolist()[1] == 0
 
 
 def test_what_a_protocol_needs_is_asked_for(data, tmp_path):
