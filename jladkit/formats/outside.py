@@ -6,7 +6,8 @@ and the columns, in any order,
     pair       the number of the pair within the split, from 0 in file order; or its id
     keypoint   the number of the keypoint, from 0 as in object/keypoints; or its name
     x, y       where it lies in the target
-    direction  optional: "forward", which is what the above says
+    direction  optional: "forward", which is what the above says, or "back": where a keypoint of the
+               target lies in the source, for protocols that go that way
 
 A CSV about landmarks (IOD) has a row for each landmark of each object, and the columns
 
@@ -18,7 +19,7 @@ Other columns are left unread. jladkit.formats.ids says what an id is. Digits ar
 
 An HDF5 file without the attribute `format` is an outsider's. It has the fields
 
-    pair/points    (P, K, 2) as in predictions.h5
+    pair/points    (P, K, 2) as in predictions.h5, and pair/points_back if you have it
     pair/row       (P,) rows of pair/*, or pair/id (P,) text; with neither, P is all pairs of the
                    split in file order
     object/points  (M, L, 2) as in predictions.h5
@@ -80,8 +81,11 @@ class Way(NamedTuple):
     end: str
 
 
-# By what the column `direction` says. A further one is a line here.
-WAYS = {"forward": Way("pair/points", "pair/source", "pair/target")}
+# By what the column `direction` says.
+WAYS = {
+    "forward": Way("pair/points", "pair/source", "pair/target"),
+    "back": Way("pair/points_back", "pair/target", "pair/source"),
+}
 IDS = {
     "pair/id": Field("O", ("P",), optional=True),
     "object/id": Field("O", ("M",), optional=True),

@@ -13,13 +13,12 @@ import pytest
 from drawn import drawn_arrays
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.formats import outside
+from jladkit.evaluators.pck import evaluate
 from jladkit.formats.dataset import Dataset, open_dataset, write_dataset
 from jladkit.formats.ids import object_ids, pair_ids
 from jladkit.formats.joining import again, to_crop
 from jladkit.formats.outside import read_predictions
 from jladkit.formats.predictions import write_predictions
-from jladkit.formats.table import read_table
 from tests.tiny import predicted, tiny_arrays, tiny_dataset, true_points
 
 Line = tuple[Any, ...]
@@ -198,35 +197,33 @@ def test_a_keypoint_seen_in_one_picture_alone_may_be_left_out(data: Dataset, tmp
     np.testing.assert_array_equal(found, points)
 
 
-def test_directions_other_than_forward_are_refused(data: Dataset, tmp_path: Path):
+def test_directions_other_than_forward_and_back_are_refused(data: Dataset, tmp_path: Path):
     lines = [(*line, "forward") for line in keypoint_lines(data, true_points(data))]
     path = csv_of(tmp_path / "p.csv", "pair,keypoint,x,y,direction", lines)
     assert read_predictions(path, data, "test").pair_points is not None
-    lines[2] = (*lines[2][:4], "back")
-    with pytest.raises(JladkitError, match=r"direction must be forward\. Not so in 1 of .* line 4"):
+    lines[2] = (*lines[2][:4], "across")
+    with pytest.raises(JladkitError, match=r"must be forward or back\. Not so in 1 of .* line 4"):
         read_predictions(csv_of(path, "pair,keypoint,x,y,direction", lines), data, "test")
 
 
-def test_another_direction_goes_the_same_way_with_the_ends_exchanged(
-    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_keypoints_carried_back_go_the_same_way_with_the_ends_exchanged(
+    data: Dataset, tmp_path: Path
 ):
-    monkeypatch.setitem(
-        outside.WAYS, "back", outside.Way("pair/back", "pair/target", "pair/source")
-    )
     rows = data.pairs("test")
     back = data.object_keypoints[data.pair_source[rows]]
     lines = [(*line, "forward") for line in keypoint_lines(data, 2 * true_points(data) + 5)]
     lines += [(*line, "back") for line in keypoint_lines(data, 2 * back + 5)]
     path = csv_of(tmp_path / "p.csv", "pair,keypoint,x,y,direction", lines)
-    found = outside.carried(read_table(path), data, "test", "source")
-    np.testing.assert_allclose(found["pair/points"], true_points(data))
-    np.testing.assert_allclose(found["pair/back"], back)
+    found = read_predictions(path, data, "test", "source")
+    np.testing.assert_allclose(found.pair_points, true_points(data))
+    np.testing.assert_allclose(found.pair_points_back, back)
+    assert evaluate(data, found, "cats")[0].results[0]["value"] == 1
     kept = [line for line in lines if (line[0], line[4]) != (19, "back")]
     csv_of(path, "pair,keypoint,x,y,direction", kept)
     with pytest.raises(JladkitError, match="lacks 1 of the 20 pairs of the test split: pair 19"):
-        outside.carried(read_table(path), data, "test", "source")
+        read_predictions(path, data, "test", "source")
     csv_of(path, "pair,keypoint,x,y", [line[:4] for line in lines if line[4] == "forward"])
-    assert "pair/back" not in outside.carried(read_table(path), data, "test", "source")
+    assert read_predictions(path, data, "test", "source").pair_points_back is None
 
 
 @pytest.mark.parametrize(
