@@ -215,6 +215,7 @@ def test_keypoints_carried_back_go_the_same_way_with_the_ends_exchanged(
     lines += [(*line, "back") for line in keypoint_lines(data, 2 * back + 5)]
     path = csv_of(tmp_path / "p.csv", "pair,keypoint,x,y,direction", lines)
     found = read_predictions(path, data, "test", "source")
+    assert found.pair_points is not None and found.pair_points_back is not None
     np.testing.assert_allclose(found.pair_points, true_points(data))
     np.testing.assert_allclose(found.pair_points_back, back)
     assert evaluate(data, found, "cats")[0].results[0]["value"] == 1
