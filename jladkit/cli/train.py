@@ -30,6 +30,11 @@ from jladkit.formats.files import check_folder
     help="Override one setting of the recipe, say train.seed=1. May be repeated.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder for what is computed once, such as the maps of a frozen backbone.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Torch device.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(
@@ -39,6 +44,7 @@ def command(
     out: Path,
     settings: tuple[str, ...],
     resume: bool,
+    cache: Path | None,
     device: str,
     quiet: bool,
 ) -> None:
@@ -61,6 +67,7 @@ def command(
         out,
         device=device_named(device),
         resume=resume,
+        cache=cache,
         progress=not quiet,
     )
     click.echo(f"Best weights: {best}", err=True)

@@ -15,6 +15,8 @@ from torch import Tensor
 def local_correlation(source: Tensor, target: Tensor, radius: int) -> Tensor:
     """<F_i^s, F_j^t> for every cell i of source and every cell j of target within `radius` of it.
 
+    Under autocast the products are of the lower precision; the result has that of `source`.
+
     Args:
         source: (B, C, H, W).
         target: (B, C, H, W).
@@ -82,8 +84,10 @@ class _LocalCorrelation(torch.autograd.Function):
     def forward(ctx: Any, source: Tensor, target: Tensor, radius: int) -> Tensor:
         b, c, h, w = source.shape
         side, padded = 2 * radius + 1, w + 2 * radius
-        rows = source.reshape(b, c, h * w).transpose(1, 2)  # (B, H*W, C)
-        columns = F.pad(target, (radius,) * 4).reshape(b, c, -1)  # (B, C, (H+2r)*(W+2r))
+        kind = source.device.type
+        lower = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else source.dtype
+        rows = source.reshape(b, c, h * w).transpose(1, 2).to(lower)  # (B, H*W, C)
+        columns = F.pad(target.to(lower), (radius,) * 4).reshape(b, c, -1)  # (B, C, (H+2r)*(W+2r))
         ctx.save_for_backward(rows, columns)
         ctx.radius, ctx.size = radius, (h, w)
         out = source.new_empty(b, side, side, h, w)
@@ -101,7 +105,7 @@ class _LocalCorrelation(torch.autograd.Function):
         radius, (h, w) = ctx.radius, ctx.size
         b, _, c = rows.shape
         side, padded = 2 * radius + 1, w + 2 * radius
-        grad = grads[0].reshape(b, side, side, h, w)
+        grad = grads[0].reshape(b, side, side, h, w).to(rows.dtype)
         to_source, to_target = ctx.needs_input_grad[:2]
         grad_rows = torch.empty_like(rows, memory_format=torch.contiguous_format)
         grad_columns = torch.zeros_like(columns)
@@ -118,7 +122,10 @@ class _LocalCorrelation(torch.autograd.Function):
                 grad_rows[:, cells] = torch.bmm(product, columns[:, :, span].transpose(1, 2))
             if to_target:
                 grad_columns[:, :, span] += torch.bmm(rows[:, cells].transpose(1, 2), product)
-        grad_source = grad_rows.transpose(1, 2).reshape(b, c, h, w) if to_source else None
-        inner = grad_columns.reshape(b, c, h + 2 * radius, padded)
+        wanted = grads[0].dtype
+        grad_source = (
+            grad_rows.transpose(1, 2).reshape(b, c, h, w).to(wanted) if to_source else None
+        )
+        inner = grad_columns.reshape(b, c, h + 2 * radius, padded).to(wanted)
         grad_target = inner[:, :, radius : radius + h, radius : radius + w] if to_target else None
         return grad_source, grad_target, None

@@ -16,7 +16,13 @@ from jladkit.model.correlation import (
     window_inside,
     window_offsets,
 )
-from jladkit.model.geometry import cell_grid
+from jladkit.model.geometry import (
+    cell_grid,
+    cells_to_pixels,
+    landmark_positions,
+    pixels_to_cells,
+    transfer_points,
+)
 
 FIELDS = ("window", "regress")
 
@@ -71,6 +77,10 @@ def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
+def channels_last(volume: Tensor) -> Tensor:
+    return volume.contiguous(memory_format=torch.channels_last)
+
+
 def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     """The layer with zero weights, so that a net begins as if it were not there."""
     nn.init.zeros_(layer.weight)
@@ -105,6 +115,7 @@ class AlignmentNet(nn.Module):
         coarse = self.down2(middle)
         middle = self.up1(torch.cat([middle, F.interpolate(coarse, middle.shape[-2:])], dim=1))
         out = self.last(self.up2(torch.cat([fine, F.interpolate(middle, fine.shape[-2:])], dim=1)))
+        out = out.float()  # positions need more digits than autocast gives
         height, width = out.shape[-2:]
         shift = out[:, :2] * self.radius
         if self.form == "window":
@@ -118,7 +129,8 @@ class AlignmentNet(nn.Module):
         inside = window_inside(height, width, self.radius, correlation.device)
         scores = (self.temperature * correlation + logits).masked_fill(~inside, float("-inf"))
         offsets = window_offsets(self.radius, correlation.device)
-        return torch.einsum("bnhw,nc->bchw", scores.softmax(dim=1), offsets)
+        with torch.autocast(correlation.device.type, enabled=False):
+            return torch.einsum("bnhw,nc->bchw", scores.softmax(dim=1), offsets)
 
 
 class UncertaintyNet(nn.Module):
@@ -133,7 +145,7 @@ class UncertaintyNet(nn.Module):
         )
 
     def forward(self, similarity: Tensor) -> Tensor:
-        return self.body(similarity)[:, 0]
+        return self.body(similarity)[:, 0].float()
 
 
 class LandmarkNet(nn.Module):
@@ -162,7 +174,7 @@ class LandmarkNet(nn.Module):
         trunk = F.interpolate(
             self.trunk(volume), scale_factor=2, mode="bilinear", align_corners=False
         )
-        scores = self.last(self.fine(trunk)).unflatten(1, (self.sets, self.landmarks + 1))
+        scores = self.last(self.fine(trunk)).float().unflatten(1, (self.sets, self.landmarks + 1))
         own = scores[torch.arange(len(which), device=which.device), which]
         return own.softmax(dim=1)[:, : self.landmarks]
 
@@ -184,6 +196,7 @@ class JointNet(nn.Module):
         with torch.no_grad():
             probe = self.features(torch.zeros(1, 3, config.size, config.size))
         self.channels, self.cells = probe.shape[1], probe.shape[-1]
+        self.precision = torch.float32
         volume = (2 * config.radius + 1) ** 2 if config.self_similarity else 0
         self.alignment = AlignmentNet(config.radius, config.width, config.field, config.temperature)
         self.uncertainty = UncertaintyNet(config.radius, config.width)
@@ -193,22 +206,45 @@ class JointNet(nn.Module):
             config.landmarks,
             len(self.categories) if config.per_category else 1,
         )
+        self.to(memory_format=torch.channels_last)
+
+    def lower(self, like: Tensor) -> torch.autocast:
+        """Where convolutions and products are of `precision`; positions and losses never are."""
+        kind = like.device.type
+        return torch.autocast(kind, self.precision, enabled=self.precision != torch.float32)
 
     def align(self, source: Tensor, target: Tensor) -> Alignment:
         """Field and log σ from source to target. Args: (B, C, H, W) features of each."""
-        correlation = local_correlation(source, target, self.config.radius)
-        similarity = F.normalize(correlation, dim=1, eps=1e-6)  # (3)
-        found = self.alignment(similarity, correlation)
-        if not self.config.uncertainty:
-            return Alignment(found, torch.zeros_like(found[:, 0]))
-        return Alignment(found, self.uncertainty(similarity))
+        with self.lower(source):
+            correlation = local_correlation(source, target, self.config.radius)
+            similarity = channels_last(F.normalize(correlation, dim=1, eps=1e-6))  # (3)
+            found = self.alignment(similarity, correlation)
+            if not self.config.uncertainty:
+                return Alignment(found, torch.zeros_like(found[:, 0]))
+            return Alignment(found, self.uncertainty(similarity))
 
     def landmark_maps(self, features: Tensor, which: Tensor) -> Tensor:
         """(B, K, 2H, 2W) probability maps. Args: (B, C, H, W) features; (B,) rows of categories."""
         # Unit vectors over hundreds of channels have entries near 0.05; bring them near 1.
         scaled = features * features.shape[1] ** 0.5
-        if self.config.self_similarity:
-            own = local_similarity(features, features, self.config.radius)
-            scaled = torch.cat([scaled, own * own.shape[1] ** 0.5], dim=1)
         sets = which if self.config.per_category else torch.zeros_like(which)
-        return self.landmarks(scaled, sets)
+        with self.lower(features):
+            if self.config.self_similarity:
+                own = local_similarity(features, features, self.config.radius)
+                scaled = torch.cat([scaled, own * own.shape[1] ** 0.5], dim=1)
+            return self.landmarks(channels_last(scaled), sets)
+
+    def carry(self, source: Tensor, target: Tensor, points: Tensor) -> Tensor:
+        """Points (B, N, 2) of source where target has them. Both xy in pixels of the squares.
+
+        Args: (B, C, H, W) features of each; NaN points stay NaN.
+        """
+        size, cells = self.config.size, self.cells
+        field = self.align(source, target).field
+        moved = transfer_points(field, pixels_to_cells(points.float(), size, cells))
+        return cells_to_pixels(moved, size, cells)
+
+    def detect(self, features: Tensor, which: Tensor) -> Tensor:
+        """(B, K, 2) landmarks, xy in pixels of the square. Args as `landmark_maps` has them."""
+        maps = self.landmark_maps(features, which)
+        return cells_to_pixels(landmark_positions(maps), self.config.size, maps.shape[-1])

@@ -125,6 +125,20 @@ def normalised_joint_loss(
     return (squared / norms.clamp_min(1e-12)).mean()
 
 
+def coordinate_joint_loss(
+    source: Tensor, target: Tensor, field: Tensor, log_sigma: Tensor
+) -> Tensor:
+    """(10) on positions: squared distance of each landmark of target and the source's one carried
+    over, in [0, 1] of the map's side, over σ under the source's map; mean over k. Not in the paper.
+    """
+    weights = _unit_mass(source)
+    carried = torch.einsum("bkhw,bchw->bkc", weights, field)
+    side = field.new_tensor([field.shape[-1], field.shape[-2]])
+    squared = ((carried - landmark_positions(target)) / side).square().sum(dim=-1)
+    sureness = torch.einsum("bkhw,bhw->bk", weights, torch.exp(-log_sigma))
+    return (squared * sureness).mean()
+
+
 def _unit_mass(maps: Tensor) -> Tensor:
     return maps / maps.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-8)
 

@@ -30,6 +30,10 @@ class Warp:
         straight = points @ self.affine[:, :, :2].transpose(1, 2) + self.affine[:, None, :, 2]
         return straight + radial(points, self.control) @ self.weights
 
+    def take(self, which: Tensor) -> "Warp":
+        """The warps (B,) of a larger batch."""
+        return Warp(self.affine[which], self.weights[which], self.control)
+
     def field(self, height: int, width: int) -> Tensor:
         """(B, 2, height, width): where each cell of source lies, in cells of a target map."""
         points = self(to_normalised(cell_grid(height, width).flatten(1).T, width, height))

@@ -7,7 +7,8 @@ from jladkit.model.joint import ModelConfig
 from jladkit.model.warps import WarpRange
 
 MARGINS = {10: 0.05, 15: 0.03, 30: 0.02}  # the paper's c
-JOINT_FORMS = ("printed", "normalised", "none")
+JOINT_FORMS = ("printed", "normalised", "coordinates", "none")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,10 @@ class LossConfig:
         keep_equivariance: (2) goes on in phase "detect", under λ_D. The paper drops it; without
             it landmarks were seen to move half as much with the object.
         joint: "printed" is (10), "normalised" compares maps of equal mass relative to their own
-            norms, "none" leaves (10) out: a control that sees real pairs and learns separately.
+            norms, "coordinates" the landmarks' positions, "none" leaves (10) out: a control that
+            sees real pairs and learns separately.
+        identity: weight of the field's mean squared displacement in phase "align": a control
+            that pulls pairs together without landmarks (not in the paper).
         align, detect: (λ_D, λ_A, λ_J) of (11) in each phase.
     """
 
@@ -37,6 +41,7 @@ class LossConfig:
     equivariance: float = 100.0
     keep_equivariance: bool = True
     joint: str = "normalised"
+    identity: float = 0.0
     align: list[float] = field(default_factory=lambda: [1.0, 10.0, 30.0])
     detect: list[float] = field(default_factory=lambda: [10.0, 1.0, 100.0])
 
@@ -61,6 +66,10 @@ class TrainConfig:
         learning_rates: of pretraining, of the first half of the rounds, of the second.
         backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
             backbone from which on it is trained ("blocks.4"), at the phase's learning rate.
+        precision: of the heads' convolutions and products in training; "bfloat16" is several
+            times faster on processors with AMX and slower on those without.
+        warps: of each training picture whose features are computed once and drawn from; 0 warps
+            pictures anew in every step. Nothing to a backbone that is trained.
     """
 
     seed: int = 0
@@ -71,13 +80,19 @@ class TrainConfig:
     detect_steps: int = 60
     learning_rates: list[float] = field(default_factory=lambda: [1e-3, 1e-3, 2e-4])
     backbone_from: str = ""
+    precision: str = "float32"
+    warps: int = 0
     validate_every: int = 50
 
     def __post_init__(self) -> None:
         if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
             raise UsageError("train.learning_rates must be three numbers above 0.")
         least = {"batch": 1, "validate_every": 1, "seed": 0, "rounds": 0}
-        least |= {"synthetic_steps": 0, "align_steps": 0, "detect_steps": 0}
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                f"train.precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}."
+            )
+        least |= {"warps": 0, "synthetic_steps": 0, "align_steps": 0, "detect_steps": 0}
         for name, bound in least.items():
             value = getattr(self, name)
             if value < bound:

@@ -1,6 +1,6 @@
-"""dataset.h5 as tensors: squashed pictures, keypoints in their frame, features computed once."""
+"""dataset.h5 as tensors: squashed pictures, keypoints in their frame."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -9,10 +9,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import default_collate
-from tqdm import tqdm
 
 from jladkit.formats.dataset import Dataset
-from jladkit.model.backbones import Backbone
 
 
 class Images(TorchDataset[Tensor]):
@@ -109,35 +107,3 @@ def batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     """`rows` in slices of at most `size`, in order."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
-
-
-def cached_features(
-    backbone: Backbone, data: Dataset, rows: NDArray[np.int64], size: int, progress: bool
-) -> Callable[[NDArray[np.int64]], Tensor]:
-    """Features of a frozen backbone, computed once and kept in half precision.
-
-    Args:
-        rows: the objects that will be asked for.
-
-    Returns:
-        A function from (B,) rows of object/* to their (B, C, h, w) float32 features.
-    """
-    rows = np.unique(rows)
-    place = np.full(len(data.object_category), -1)
-    place[rows] = np.arange(len(rows))
-    store: Tensor | None = None
-    device = next(backbone.parameters()).device
-    with tqdm(total=len(rows), desc="features", unit="image", disable=not progress) as bar:
-        for part in batches(rows, 16):
-            with torch.inference_mode():
-                found = backbone(batch_of(data, part, size).to(device)).half().cpu()
-            if store is None:
-                store = torch.empty(len(rows), *found.shape[1:], dtype=torch.float16)
-            store[place[part[0]] : place[part[0]] + len(part)] = found
-            bar.update(len(part))
-
-    def features(wanted: NDArray[np.int64]) -> Tensor:
-        assert store is not None
-        return store[torch.from_numpy(place[wanted])].float().to(device)
-
-    return features

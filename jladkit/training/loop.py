@@ -7,8 +7,8 @@ run that was stopped goes on exactly as if it had not been.
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,15 +33,32 @@ class Phase:
     learning_rate: float
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Which validation score decides which weights are the best.
+
+    Attributes:
+        score: its name in what `Trainee.validate` returns.
+        higher: whether more is better.
+        prefixes: how the names of the tensors begin that are kept when it is at its best.
+    """
+
+    score: str
+    higher: bool
+    prefixes: tuple[str, ...]
+
+
 class Trainee(Protocol):
     """What the loop needs of a method.
 
     `label` goes into the checkpoint. `loss` returns the terms of a step's loss, the sum to
-    minimise under "total". `validate` returns scores, "score" the one to maximise.
+    minimise under "total". `validate` returns scores; `kept` says which of them chooses which
+    weights. Tensors that no entry of `kept` names stay as they were first.
     """
 
     net: nn.Module
     label: Mapping[str, Any]
+    kept: Sequence[Kept]
 
     def phases(self) -> list[Phase]: ...
     def parameters(self, phase: Phase) -> Iterable[tuple[str, nn.Parameter]]: ...
@@ -51,11 +68,12 @@ class Trainee(Protocol):
 
 @dataclass
 class Progress:
-    """Where a run stands: steps done, best score so far, steps of the current phase done."""
+    """Where a run stands: steps done, the latest scores, and by the name of each deciding score
+    the best one with the step it was had at."""
 
     step: int = 0
-    best: float = -math.inf
     scores: dict[str, float] = field(default_factory=dict)
+    best: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 def train(
@@ -163,11 +181,27 @@ def validate(trainee: Trainee, at: Progress, out: Path) -> dict[str, float]:
     trainee.net.eval()
     with torch.inference_mode():
         at.scores = trainee.validate()
-    if at.scores["score"] > at.best:
-        at.best = at.scores["score"]
-        label = {**trainee.label, "step": at.step, "validation": at.scores}
-        write_checkpoint(out / MODEL, trainee.net.state_dict(), label)
+    better = [kept for kept in trainee.kept if improves(kept, at)]
+    if better:
+        for kept in better:
+            at.best[kept.score] = (at.scores[kept.score], at.step)
+        prefixes = tuple(prefix for kept in better for prefix in kept.prefixes)
+        tensors = trainee.net.state_dict()
+        if (out / MODEL).exists():
+            tensors = {
+                name: tensors[name] if name.startswith(prefixes) else value
+                for name, value in read_checkpoint(out / MODEL)[0].items()
+            }
+        write_checkpoint(out / MODEL, tensors, {**trainee.label, "best": at.best})
     return at.scores
+
+
+def improves(kept: Kept, at: Progress) -> bool:
+    """Whether the latest scores beat the best so far."""
+    if kept.score not in at.best:
+        return True
+    new, old = at.scores[kept.score], at.best[kept.score][0]
+    return new > old if kept.higher else new < old
 
 
 def freeze_all_but(net: nn.Module, named: Mapping[str, nn.Parameter]) -> None:
@@ -188,8 +222,7 @@ def save_state(
     for name, parameter in named.items():
         for key, value in optimiser.state[parameter].items():
             tensors[f"adam/{name}/{key}"] = value
-    best = None if at.best == -math.inf else at.best
-    label = {**trainee.label, "progress": {"step": at.step, "best": best, "scores": at.scores}}
+    label = {**trainee.label, "progress": asdict(at)}
     write_checkpoint(path, tensors, label)
 
 
@@ -209,8 +242,8 @@ def restore(trainee: Trainee, path: Path) -> tuple[Progress, dict[str, Tensor]]:
     net = {k.removeprefix("net/"): v for k, v in tensors.items() if k.startswith("net/")}
     trainee.net.load_state_dict(net)
     at = label["progress"]
-    best = -math.inf if at["best"] is None else at["best"]
-    return Progress(at["step"], best, at["scores"]), tensors
+    best = {name: (float(score), int(step)) for name, (score, step) in at["best"].items()}
+    return Progress(at["step"], at["scores"], best), tensors
 
 
 def load_moments(

@@ -1,6 +1,7 @@
 """Scores during training, by the same evaluators that score a finished model."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from jladkit.formats.predictions import Predictions
 from jladkit.training.loading import batches, from_square, to_square
 
 Carry = Callable[[NDArray[np.int64], Tensor], Tensor]
+Detect = Callable[[NDArray[np.int64]], Tensor]
+FITTED = 1000  # training objects at most that landmarks are regressed on
+OWN: dict[str, Any] = {"method": "validation", "config": {}, "environment": {}, "created": ""}
 
 
 def transfer_pairs(
@@ -57,15 +61,42 @@ def pair_pck(data: Dataset, split: str, size: int, carry: Carry, alpha: float = 
     """PCK under the protocol `jlad`, mean over pairs. See `transfer_pairs` for `carry`."""
     rows = data.pairs(split)
     predictions = Predictions(
-        method="validation",
-        config={},
+        **OWN,
         split=split,
         dataset=data.name,
         dataset_digest=data.digest,
-        environment={},
-        created="",
         pair_row=rows,
         pair_points=transfer_pairs(data, rows, size, carry),
     )
     result, _ = registry.load("metric", "pck")(data, predictions, "jlad", [alpha])
     return result.results[0]["value"]
+
+
+def landmark_iod(data: Dataset, size: int, detect: Detect) -> tuple[float, float]:
+    """IOD of the val objects under the protocol `recommended`, fitted on training objects.
+
+    Args:
+        size: side of the square that `detect` works in.
+        detect: from (B,) rows of object/* to (B, L, 2) landmarks in pixels of their squares.
+
+    Returns:
+        The mean error as a share of the normaliser; and how far landmarks stray from their mean
+        place in a category, as a share of the square's side.
+    """
+    train = data.objects("train")
+    few = np.random.default_rng(0).permutation(len(train))[:FITTED]
+    rows = np.sort(np.concatenate([train[few], data.objects("val")]))
+    found = [detect(part).double().cpu().numpy() for part in batches(rows, 16)]
+    points = np.concatenate(found)
+    predictions = Predictions(
+        **OWN,
+        split="val",
+        dataset=data.name,
+        dataset_digest=data.digest,
+        object_row=rows,
+        object_points=from_square(points, data.object_size[rows], size),
+    )
+    result, _ = registry.load("metric", "iod")(data, predictions, "recommended")
+    groups = data.object_category[rows]
+    strays = [points[groups == code].std(axis=0).mean() for code in np.unique(groups)]
+    return result.results[0]["value"], float(np.mean(strays)) / size

@@ -1,0 +1,314 @@
+"""The joint method in training: its phases and the loss of each.
+
+Pretraining on synthetic warps, (1) and (2) with (8) and (9); then alternation on real pairs:
+phase "align" updates {W_A, W_C} and phase "detect" updates {W_D}, each with {W_F} where the
+backbone is trained too. The loss is (11) with its own weights in each.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.dataset import Dataset
+from jladkit.model import losses
+from jladkit.model.geometry import (
+    cell_grid,
+    from_normalised,
+    landmark_positions,
+    resize,
+    resize_field,
+    sample,
+    to_normalised,
+)
+from jladkit.model.joint import JointNet, ModelConfig
+from jladkit.model.warps import Warp, WarpRange, random_warp
+from jladkit.training import loop
+from jladkit.training.environment import environment
+from jladkit.training.joint_recipe import LossConfig, TrainConfig, margin_for
+from jladkit.training.loading import batch_of
+from jladkit.training.recipe import as_table
+from jladkit.training.store import stored_maps
+from jladkit.training.validation import landmark_iod, pair_pck
+
+Rows = NDArray[np.int64]
+
+
+def from_layer(body: nn.Module, layer: str) -> list[str]:
+    """Names of the parameters of a backbone from `layer` on; none where that is "".
+
+    Raises:
+        UsageError: there is no such layer.
+    """
+    names = [name for name, _ in body.named_parameters()]
+    start = next((i for i, name in enumerate(names) if name.startswith(f"{layer}.")), None)
+    if layer and start is None:
+        raise UsageError(f"train.backbone_from: no layer {layer!r}.")
+    return names[start:] if layer else []
+
+
+class JointTrainee:
+    """The joint method as jladkit.training.loop wants it."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        config: dict[str, Any],
+        device: torch.device,
+        cache: Path | None,
+        progress: bool,
+    ) -> None:
+        self.data, self.device = data, device
+        self.model: ModelConfig = config["model"]
+        self.losses: LossConfig = config["loss"]
+        self.plan: TrainConfig = config["train"]
+        self.warp: WarpRange = config["warp"]
+        self.margin = self.losses.margin or margin_for(self.model.landmarks)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.plan.seed)
+            net = JointNet(self.model, data.categories)
+        net.precision = getattr(torch, self.plan.precision)
+        self.net: nn.Module = net.to(device)
+        self.joint = net
+        self.label: Mapping[str, Any] = {
+            "method": "joint",
+            "config": as_table(config),
+            "categories": data.categories,
+            "dataset": data.name,
+            "dataset_digest": data.digest,
+            "environment": environment(str(device)),
+        }
+        self.train_pairs, self.val_pairs = data.pairs("train"), data.pairs("val")
+        self.train_objects = data.objects("train")
+        if not len(self.train_pairs) or not len(self.val_pairs):
+            raise JladkitError(
+                f"{data.path} has {len(self.train_pairs)} train and {len(self.val_pairs)} val "
+                "pairs; training needs both."
+            )
+        self.trained = from_layer(net.features.body, self.plan.backbone_from)
+        self.frozen = not self.plan.backbone_from
+        # Where both sides have networks of their own, each keeps its own best weights.
+        apart = self.frozen
+        self.kept = [
+            loop.Kept("pck@0.1", True, ("alignment.", "uncertainty.") if apart else ("",)),
+            *([loop.Kept("iod", False, ("landmarks.",))] if apart else []),
+        ]
+        if self.frozen:
+            self.keep_maps(cache, progress)
+
+    def keep_maps(self, cache: Path | None, progress: bool) -> None:
+        """Compute the backbone's maps of all pictures, and of warped ones, once."""
+        data, plan, size = self.data, self.plan, self.model.size
+        ends = np.concatenate([self.train_pairs, self.val_pairs])
+        rows = [self.train_objects, data.objects("val"), data.pair_source[ends], data.pair_target[ends]]
+        known = np.unique(np.concatenate(rows))
+        self.place = np.full(len(data.object_category), -1)
+        self.place[known] = np.arange(len(known))
+        key = {"dataset": data.digest, "size": size, "rows": known.tolist()}
+        options: dict[str, Any] = {"folder": cache, "device": self.device, "progress": progress}
+        features = self.joint.features
+        self.plain = stored_maps(
+            features, lambda at: batch_of(data, known[at], size), len(known),
+            key=key, label="features", **options,
+        )  # fmt: skip
+        if not plan.warps:
+            return
+        count = len(self.train_objects) * plan.warps
+        self.bank = random_warp(count, self.warp, torch.Generator().manual_seed(plan.seed))
+        own = self.train_objects
+
+        def warped(at: Rows) -> Tensor:
+            images = batch_of(data, own[at // plan.warps], size)
+            return channels_last(self.bank.take(torch.from_numpy(at)).apply(images))
+
+        key |= {"rows": own.tolist(), "warp": as_table({"warp": self.warp}), "seed": plan.seed,
+                "warps": plan.warps}  # fmt: skip
+        self.warped = stored_maps(
+            features, warped, count, key=key, label="warped features", **options
+        )
+
+    def features(self, rows: Rows) -> Tensor:
+        """(B, C, H, W) of objects' pictures; as the backbone gives them now where it is trained."""
+        if self.frozen:
+            return self.plain(self.place[rows])
+        return self.joint.features(batch_of(self.data, rows, self.model.size).to(self.device))
+
+    def phases(self) -> list[loop.Phase]:
+        plan, (first, second, third) = self.plan, self.plan.learning_rates
+        phases = [loop.Phase("synthetic", plan.synthetic_steps, first)]
+        for number in range(plan.rounds):
+            rate = second if number < (plan.rounds + 1) // 2 else third
+            phases.append(loop.Phase("align", plan.align_steps, rate))
+            phases.append(loop.Phase("detect", plan.detect_steps, rate))
+        return phases
+
+    def parameters(self, phase: loop.Phase) -> Iterable[tuple[str, nn.Parameter]]:
+        wanted = {
+            "synthetic": ("alignment.", "landmarks."),
+            "align": ("alignment.", "uncertainty."),
+            "detect": ("landmarks.",),
+        }[phase.name]
+        for name, parameter in self.net.named_parameters():
+            own = phase.name != "synthetic" and name.removeprefix("features.body.") in self.trained
+            if name.startswith(wanted) or own:  # pretraining leaves W_F alone
+                yield name, parameter
+
+    def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
+        if phase.name == "synthetic":
+            return self.synthetic_loss(generator)
+        terms = self.real_loss(phase.name, generator.choice(self.train_pairs, self.plan.batch))
+        if phase.name == "detect" and self.losses.keep_equivariance:
+            warp, source, target, which = self.warped_pair(generator)
+            maps = [self.joint.landmark_maps(f, which) for f in (source, target)]
+            terms["equivariance"] = self.equivariance(warp, *maps)
+            weight = self.losses.detect[0] * self.losses.equivariance
+            terms["total"] = terms["total"] + weight * terms["equivariance"]
+        return terms
+
+    def which(self, rows: Rows) -> Tensor:
+        """(B,) categories of objects, as the landmark net wants them."""
+        return torch.from_numpy(self.data.object_category[rows].astype(np.int64)).to(self.device)
+
+    def synthetic_loss(self, generator: np.random.Generator) -> dict[str, Tensor]:
+        """(1) for the alignment net, (2), (8), (9) for the landmark net, on warps of one picture."""
+        warp, source, target, which = self.warped_pair(generator)
+        cells = self.joint.cells
+        true = warp.field(cells, cells).to(self.device)
+        valid = ((true > -0.5) & (true < cells - 0.5)).all(dim=1)
+        anchors = losses.anchor_loss(self.joint.align(source, target).field, true, valid)
+        maps_s, maps_t = (self.joint.landmark_maps(f, which) for f in (source, target))
+        equal = self.equivariance(warp, maps_s, maps_t)
+        terms = self.detection_terms(maps_s, maps_t)
+        total = anchors + self.losses.equivariance * equal + self.detection(terms)
+        return {"anchors": anchors, "equivariance": equal, **terms, "total": total}
+
+    def warped_pair(self, generator: np.random.Generator) -> tuple[Warp, Tensor, Tensor, Tensor]:
+        """Known warps, the features of the warped and of the plain pictures, their categories.
+
+        Any object of train will do; none needs a partner.
+        """
+        chosen = generator.integers(len(self.train_objects), size=self.plan.batch)
+        rows = self.train_objects[chosen]
+        if self.frozen and self.plan.warps:
+            at = chosen * self.plan.warps + generator.integers(self.plan.warps, size=len(chosen))
+            warp = self.bank.take(torch.from_numpy(at))
+            return warp, self.warped(at), self.features(rows), self.which(rows)
+        seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
+        warp = random_warp(len(rows), self.warp, seeded)
+        with torch.no_grad():
+            warped = channels_last(warp.apply(batch_of(self.data, rows, self.model.size)))
+            found = self.joint.features(warped.to(self.device))
+            return warp, found, self.features(rows), self.which(rows)
+
+    def equivariance(self, warp: Warp, maps_s: Tensor, maps_t: Tensor) -> Tensor:
+        """(2), in [0, 1] of the picture's side."""
+        side = maps_s.shape[-1]
+        at_s = to_normalised(landmark_positions(maps_s), side, side)
+        carried = from_normalised(warp(at_s.cpu()).to(self.device), side, side)
+        return losses.equivariance_loss(
+            (landmark_positions(maps_t) + 0.5) / side, (carried + 0.5) / side
+        )
+
+    def real_loss(self, phase: str, pairs: Rows) -> dict[str, Tensor]:
+        """(11) on real pairs, without the terms that cannot teach what the phase updates."""
+        align, moves = phase == "align", not self.frozen
+        joint = self.losses.joint != "none"
+        rows_s, rows_t = self.data.pair_source[pairs], self.data.pair_target[pairs]
+        source, target = self.features(rows_s), self.features(rows_t)
+        d, a, j = self.losses.align if align else self.losses.detect
+        terms: dict[str, Tensor] = {}
+        total = source.new_zeros(())
+        maps: tuple[Tensor, Tensor] | None = None
+        if not align or moves or joint:
+            with torch.set_grad_enabled(not align or moves):
+                maps = (
+                    self.joint.landmark_maps(source, self.which(rows_s)),
+                    self.joint.landmark_maps(target, self.which(rows_t)),
+                )
+                terms |= self.detection_terms(*maps)
+                total = total + d * self.detection(terms)
+        if align or moves or joint:
+            with torch.set_grad_enabled(align or moves):
+                found, log_sigma = self.joint.align(source, target)
+                if align or moves:
+                    terms |= self.alignment_terms(source, target, found, log_sigma)
+                    total = total + a * terms["alignment"]
+                    total = total + self.losses.identity * terms["displacement"]
+            if joint and maps is not None:
+                terms["joint"] = self.joint_term(*maps, found, log_sigma)
+                total = total + j * terms["joint"]
+        return {**terms, "total": total}
+
+    def alignment_terms(
+        self, source: Tensor, target: Tensor, found: Tensor, log_sigma: Tensor
+    ) -> dict[str, Tensor]:
+        """(6), the size of the field, and what shows a collapse."""
+        warped = sample(target, found)
+        with self.joint.lower(source):
+            entropy = losses.window_cross_entropy(
+                source, warped, self.losses.window, self.losses.temperature
+            )
+        shift = (found - cell_grid(*found.shape[-2:], found.device)) / found.shape[-1]
+        return {
+            "alignment": losses.alignment_loss(entropy, log_sigma),
+            "displacement": shift.square().sum(dim=1).mean(),
+            "cross_entropy": entropy.detach().mean(),
+            "log_sigma": log_sigma.detach().mean(),
+            "log_sigma_deviation": log_sigma.detach().std(),
+        }
+
+    def joint_term(
+        self, maps_s: Tensor, maps_t: Tensor, found: Tensor, log_sigma: Tensor
+    ) -> Tensor:
+        """(10) in the chosen form, on the finer grid of the landmark maps."""
+        side = maps_s.shape[-1]
+        form = {
+            "printed": losses.joint_loss,
+            "normalised": losses.normalised_joint_loss,
+            "coordinates": losses.coordinate_joint_loss,
+        }[self.losses.joint]
+        sigma = resize(log_sigma[:, None], side, side)[:, 0]
+        return form(maps_s, maps_t, resize_field(found, side, side), sigma)
+
+    def detection_terms(self, maps_s: Tensor, maps_t: Tensor) -> dict[str, Tensor]:
+        """(8), (9), the presence hinge and what shows a collapse, over both pictures."""
+        maps = torch.cat([maps_s, maps_t])
+        return {
+            "concentration": losses.concentration_loss(maps),
+            "separation": losses.separation_loss(losses.unit_positions(maps), self.margin),
+            "presence": losses.presence_loss(maps),
+            "peak": maps.detach().amax(dim=(-2, -1)).mean(),
+            "background": 1 - maps.detach().sum(dim=1).mean(),
+        }
+
+    def detection(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """L_D."""
+        return (
+            self.losses.concentration * terms["concentration"]
+            + self.losses.separation * terms["separation"]
+            + self.losses.presence * terms["presence"]
+        )
+
+    def validate(self) -> dict[str, float]:
+        """PCK@0.1 on the val pairs, and IOD of the val objects."""
+        size = self.model.size
+
+        def carry(pairs: Rows, points: Tensor) -> Tensor:
+            source = self.features(self.data.pair_source[pairs])
+            target = self.features(self.data.pair_target[pairs])
+            return self.joint.carry(source, target, points.to(self.device))
+
+        def detect(rows: Rows) -> Tensor:
+            return self.joint.detect(self.features(rows), self.which(rows))
+
+        iod, spread = landmark_iod(self.data, size, detect)
+        return {"pck@0.1": pair_pck(self.data, "val", size, carry), "iod": iod, "spread": spread}
+
+
+def channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
