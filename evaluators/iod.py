@@ -3,8 +3,13 @@
 A linear map from an object's L landmarks to its keypoints is fitted on one set of objects and
 scored on another; the error is a share of the distance between the eyes (inter-ocular distance,
 hence the name) or, for objects without eyes, of the longer side of their box. Source: Thewlis et
-al. (ICCV 2017); iod_protocols.py says whose reading each preset is. The fit's origin, bias and rows
-move the number, so every preset stands in every result, the asked one first.
+al. (ICCV 2017); iod_protocols.py says whose reading each preset is. The fit's origin, bias, ridge
+and rows move the number, so every preset stands in every result, the asked one first.
+
+The backward error is that of a map from keypoints to landmarks (Sanchez and Tzimiropoulos,
+NeurIPS 2019). Alone it says little, for landmarks that never move are met without an error; so
+three numbers stand beside it: its floor, which is how far the landmarks move; the share of those
+moves that keypoints explain; and how far an object's landmarks lie apart.
 """
 
 from collections.abc import Sequence
@@ -15,179 +20,30 @@ import numpy as np
 import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.evaluators.iod_protocols import IOD_PROTOCOLS, IodProtocol
+from jladkit.evaluators.iod_fitting import Objects, Regression, backward, forward
+from jladkit.evaluators.iod_frames import normalisers, unit_of
+from jladkit.evaluators.iod_protocols import IOD_PROTOCOLS, IodProtocol, alike
 from jladkit.evaluators.items import pictures
 from jladkit.evaluators.protocols import find
+from jladkit.evaluators.regression import least_rows
 from jladkit.evaluators.statistics import describe, summary
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions, provenance
 from jladkit.formats.result import Result
 
-EYES = "inter-ocular distance"
-BOX = "longer side of the box"
+PROTOCOLS = IOD_PROTOCOLS  # where `jladkit evaluate --protocol all` finds them
 FLOOR = (
-    "The floor is the mean error of the training keypoints' average in the frame of the box, "
+    "The floor is the mean error of the fitted keypoints' average in the frame of the box, "
     "scored on the same keypoints."
 )
-
-
-def fit_linear(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, int]:
-    """The matrix W (F, T) that makes features @ W nearest to targets, in float64.
-
-    Where several are equally near, the one with the smallest coefficients.
-
-    Args:
-        features: (n, F).
-        targets: (n, T).
-
-    Returns:
-        W and the rank of `features`; a rank below F says that some landmarks never move apart.
-    """
-    weights, _, rank, _ = np.linalg.lstsq(
-        features.astype(np.float64), targets.astype(np.float64), rcond=None
-    )
-    return weights, int(rank)
-
-
-@dataclass(frozen=True)
-class Regression:
-    """What one linear map per category and keypoint predicted.
-
-    Attributes:
-        points: (n, K, 2) the scored objects' keypoints in pixels of their stored pictures; NaN
-            where no map could be fitted.
-        unknowns: coefficients of a map, for each coordinate.
-        keypoints: how many keypoints the scored objects' categories have.
-        left_out: those without a map, in words, with the number of objects they are visible in.
-        ranks: by category, the least number of dimensions its landmarks span in a fit.
-    """
-
-    points: np.ndarray
-    unknowns: int
-    keypoints: int
-    left_out: list[str]
-    ranks: dict[str, int]
-
-    def notes(self, preset: str) -> list[str]:
-        """What a reader of the score must know, as sentences."""
-        found: list[str] = []
-        if self.left_out:
-            found.append(
-                f"{preset}: {len(self.left_out)} of {self.keypoints} keypoints are not scored, for "
-                f"they are visible in fewer fitted objects (in brackets) than the map has unknowns "
-                f"({self.unknowns}): {', '.join(self.left_out)}."
-            )
-        deficient = {name: rank for name, rank in self.ranks.items() if rank < self.unknowns}
-        if deficient:
-            spans = ", ".join(f"{name} {rank}" for name, rank in deficient.items())
-            found.append(
-                f"{preset}: the landmarks are linearly dependent, so the smallest of many equal "
-                f"maps is taken; dimensions they span, of {self.unknowns}: {spans}."
-            )
-        return found
-
-
-def regress(
-    data: Dataset,
-    landmarks: np.ndarray,
-    fitted: np.ndarray,
-    scored: np.ndarray,
-    protocol: IodProtocol,
-) -> Regression:
-    """Fit landmarks to keypoints on `fitted`, category by category, and apply to `scored`.
-
-    Each keypoint has its own fit on the objects where it is visible. One with fewer of those than
-    the map has unknowns would be met exactly, whatever the landmarks; it gets no map.
-
-    Args:
-        data: the data set.
-        landmarks: (N, L, 2) xy in pixels of each object's stored picture, by row of object/*;
-            read only where `fitted` and `scored` point.
-        fitted, scored: rows of object/*.
-        protocol: frame and bias.
-    """
-    features = in_frame(data, landmarks.astype(float), protocol).reshape(len(landmarks), -1)
-    if protocol.bias:
-        features = np.hstack([features, np.ones((len(features), 1))])
-    keypoints = in_frame(data, data.object_keypoints, protocol)
-    visible, category = data.object_visible, data.object_category
-    unknowns, total = features.shape[1], 0
-    found = np.full_like(keypoints, np.nan)
-    left_out: list[str] = []
-    ranks: dict[str, int] = {}
-    for code in np.unique(category[scored]):
-        name, names = data.categories[code], data.keypoint_names[code]
-        members, into = fitted[category[fitted] == code], scored[category[scored] == code]
-        total += len(names)
-        for keypoint, keypoint_name in enumerate(names):
-            rows = members[visible[members, keypoint]]
-            if len(rows) < unknowns:
-                left_out.append(f"{name} {keypoint_name} ({len(rows)})")
-                continue
-            weights, rank = fit_linear(features[rows], keypoints[rows, keypoint])
-            ranks[name] = min(rank, ranks.get(name, rank))
-            found[into, keypoint] = features[into] @ weights
-    points = to_pixels(data, found, protocol)[scored]
-    return Regression(points, unknowns, total, left_out, ranks)
-
-
-def origin_and_scale(data: Dataset, protocol: IodProtocol) -> tuple[np.ndarray, np.ndarray]:
-    """((N, 1, 2), (N, 1, 1)): what is taken from xy of each picture, and what divides the rest."""
-    size = data.object_size.astype(float)
-    origin = (size - 1) / 2 if protocol.frame == "centre" else np.zeros_like(size)
-    return origin[:, None], size.max(axis=1)[:, None, None]
-
-
-def in_frame(data: Dataset, points: np.ndarray, protocol: IodProtocol) -> np.ndarray:
-    """`points` (N, M, 2) in pixels of each object's picture, in the frame of `protocol`."""
-    origin, scale = origin_and_scale(data, protocol)
-    return (points - origin) / scale
-
-
-def to_pixels(data: Dataset, points: np.ndarray, protocol: IodProtocol) -> np.ndarray:
-    """The inverse of `in_frame`."""
-    origin, scale = origin_and_scale(data, protocol)
-    return points * scale + origin
-
-
-def mean_shape(data: Dataset, train: np.ndarray, scored: np.ndarray) -> np.ndarray:
-    """Where the keypoints are on average: what a detector that sees nothing can say.
-
-    Args:
-        data: the data set.
-        train: rows of object/* to average, each in the frame of its own box.
-        scored: rows of object/* whose boxes the average is laid into.
-
-    Returns:
-        (n, K, 2) xy in pixels of the scored objects' pictures; NaN for a keypoint that no
-        training object of the category shows.
-    """
-    corner, size = data.object_box[:, None, :2], np.diff(data.object_box.reshape(-1, 2, 2), axis=1)
-    inside = (data.object_keypoints - corner) / size
-    means = np.full((len(data.categories), *inside.shape[1:]), np.nan)
-    for index in np.unique(data.object_category[train]):
-        rows = train[data.object_category[train] == index]
-        counts = data.object_visible[rows].sum(axis=0)[:, None]
-        total = np.where(data.object_visible[rows][..., None], inside[rows], 0).sum(axis=0)
-        means[index] = np.divide(total, counts, out=np.full(total.shape, np.nan), where=counts > 0)
-    return means[data.object_category[scored]] * size[scored] + corner[scored]
-
-
-def normalisers(data: Dataset, rows: np.ndarray) -> np.ndarray:
-    """(n,) the length that errors of these objects are a share of, in pixels.
-
-    The distance of the category's two eyes where it names such a pair, NaN unless both are
-    visible and apart; the longer side of the box where it does not.
-    """
-    box = data.object_box[rows]
-    lengths = (box[:, 2:] - box[:, :2]).max(axis=1)
-    pair = data.category_iod_pair[data.object_category[rows]]
-    eyed = (pair >= 0).all(axis=1)
-    at = np.arange(len(rows))
-    left, right = (data.object_keypoints[rows][at, pair[:, side]] for side in (0, 1))
-    both = data.object_visible[rows][at[:, None], pair].all(axis=1)
-    lengths = np.where(eyed, np.where(both, np.hypot(*(left - right).T), np.nan), lengths)
-    return np.where(lengths > 0, lengths, np.nan)
+BACKWARD = (
+    "Backward: from keypoints to landmarks. Its floor is how far landmarks are from their mean "
+    "place in the picture, so that it is 0 for landmarks that never move; explained is the share "
+    "of these moves (squared) that keypoints tell, apart how far landmarks lie from the middle "
+    "of their object's. Landmarks that follow the object have a high share and a floor and an apart "
+    "well above 0."
+)
+HARDLY = 0.01  # of the normaliser
 
 
 def image_errors(
@@ -211,14 +67,69 @@ def image_errors(
     return mean / normaliser
 
 
-def objects_and_landmarks(
-    data: Dataset, predictions: Predictions
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(landmarks (N, L, 2) by row of object/*, rows of train that have some, rows of the split).
+@dataclass(frozen=True)
+class Errors:
+    """A regression's errors as shares of the normaliser; of floors, where the map says something.
+
+    Attributes:
+        images, floors: (R, n) of each image in each repeat.
+        points, floor_points: (R, n, M) of each point; NaN where it is not scored.
+    """
+
+    images: np.ndarray
+    floors: np.ndarray
+    points: np.ndarray
+    floor_points: np.ndarray
+
+    @classmethod
+    def of(
+        cls, fit: Regression, true: np.ndarray, visible: np.ndarray, normaliser: np.ndarray
+    ) -> "Errors":
+        """Of `fit`; `true` (n, M, 2) in pixels, `visible` (n, M), `normaliser` (n,) in pixels."""
+        floor = np.where(np.isfinite(fit.points), fit.floor, np.nan)
+
+        def both(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            images = [image_errors(layer, true, visible, normaliser) for layer in points]
+            distance = np.linalg.norm(points - true, axis=-1) / normaliser[:, None]
+            return np.stack(images), np.where(visible, distance, np.nan)
+
+        images, points = both(fit.points)
+        floors, floor_points = both(floor)
+        return cls(images, floors, points, floor_points)
+
+    @property
+    def scored(self) -> np.ndarray:
+        """(n,) how many points of each image count, in the repeat with the most."""
+        return np.isfinite(self.points).sum(axis=2).max(axis=0)
+
+    def explained(self, rows: np.ndarray | slice = slice(None)) -> float | None:
+        """The share of the floor's squared distances that the map saves; None without any."""
+        kept = np.isfinite(self.points[:, rows])
+        left = float((self.points[:, rows][kept] ** 2).sum())
+        total = float((self.floor_points[:, rows][kept] ** 2).sum())
+        # Landmarks that never move differ from their average by rounding only.
+        return 1 - left / total if total > 1e-18 * max(kept.sum(), 1) else None
+
+
+def mean_of(values: np.ndarray, axis: int | tuple[int, ...] = 0) -> np.ndarray:
+    """The mean of the finite ones along `axis`, NaN without any."""
+    finite = np.isfinite(values)
+    count = finite.sum(axis=axis)
+    total = np.where(finite, values, 0).sum(axis=axis)
+    return np.divide(total, count, out=np.full(np.shape(count), np.nan), where=count > 0)
+
+
+def number(value: float | np.ndarray) -> float | None:
+    """A float, or None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+def objects_and_landmarks(data: Dataset, predictions: Predictions) -> Objects:
+    """The landmarks by row of object/*, the rows of train that have some, the rows of the split.
 
     Raises:
-        JladkitError: the predictions hold no landmarks, lack objects of the split or all of
-            train, hold one twice, or a position is not finite.
+        JladkitError: the predictions hold no landmarks, lack objects of the split, hold one
+            twice, or a position is not finite.
     """
     who = f"The predictions of {predictions.method}"
     rows, points = predictions.object_row, predictions.object_points
@@ -238,24 +149,18 @@ def objects_and_landmarks(
             f"{predictions.split} split; {len(absent)} are missing, the first is object "
             f"{absent[0]}."
         )
-    train = np.intersect1d(train, rows)
-    if not len(train):
-        raise JladkitError(
-            f"{who} hold no landmarks of training objects, on which the regression is fitted. "
-            f"Predict those too, or build {data.path} with a train split."
-        )
     if not np.isfinite(points).all():
         row = int(rows[~np.isfinite(points).all(axis=(1, 2))][0])
         raise JladkitError(f"{who} have a landmark of object {row} without a position.")
     landmarks = np.full((len(data.object_category), *points.shape[1:]), np.nan)
     landmarks[rows] = points
-    return landmarks, train, scored
+    return Objects(data, landmarks, np.intersect1d(train, rows), scored)
 
 
 def evaluate(
     data: Dataset,
     predictions: Predictions,
-    protocol: str | None = None,
+    protocol: str | IodProtocol | None = None,
     alphas: Sequence[float] | None = None,
 ) -> tuple[Result, pd.DataFrame]:
     """Score discovered landmarks by regression onto the annotated keypoints.
@@ -264,109 +169,244 @@ def evaluate(
         data: the data set the predictions were made from.
         predictions: landmarks of the objects of one split and of train, in pixels of the stored
             pictures.
-        protocol: name of a preset in IOD_PROTOCOLS; None is the first, imm. The others follow it
-            as further rows.
+        protocol: name of a preset in IOD_PROTOCOLS, or a protocol of your own; None is the first
+            preset, imm. The other presets follow it as further rows, with its normaliser and its
+            draws; those that cannot be fitted are named in the notes.
         alphas: must be None; the signature is that of every metric.
 
     Returns:
-        The result, one row a preset, values as shares of the normaliser; and a table with one
-        row an object of the split in file order: object (row of object/*), category, image (a
-        number for each source picture), n (keypoints scored under the asked preset), normaliser (pixels), floor, and one column
-        "iod:PRESET" each. NaN where an object has no score.
+        The result, one row a preset, values as shares of the normaliser, each with its floor and
+        its backward error, and the first by keypoint too. And a table with one row an object of
+        the split in file order: object (row of object/*), category, image (a number for each
+        source picture), n (keypoints scored under the asked preset), normaliser (pixels), floor,
+        backward, and one column "iod:PRESET" each. NaN where an object has no score.
 
     Raises:
         UsageError: unknown protocol, or alphas given.
-        JladkitError: the predictions are incomplete, or there are fewer training objects than the
-            map has unknowns.
+        JladkitError: the predictions are incomplete, or there are fewer objects to fit on than
+            the map needs.
     """
     if alphas is not None:
         raise UsageError("IOD has no alpha: leave --alpha out, or score --metric pck.")
-    asked = find(IOD_PROTOCOLS, protocol, "iod")
-    landmarks, train, scored = objects_and_landmarks(data, predictions)
-    visible, true = data.object_visible[scored], data.object_keypoints[scored]
-    normaliser = normalisers(data, scored)
-    category = np.array(data.categories, dtype=object)[data.object_category[scored]]
-    floor_points = mean_shape(data, train, scored)
-
-    presets = [asked, *(p for name, p in IOD_PROTOCOLS.items() if name != asked.name)]
-    fits = [
-        regress(data, landmarks, scored if p.fitted_on == "scored" else train, scored, p)
-        for p in presets
-    ]
-    if not (visible & np.isfinite(fits[0].points).all(axis=-1)).any():
-        raise JladkitError(
-            f"K = {landmarks.shape[1]} landmarks make {fits[0].unknowns} unknowns a coordinate "
-            f"under {asked.name}, more than the objects to fit on: no "
-            f"keypoint of {data.path} that the {predictions.split} split shows is visible in so "
-            "many objects of its category. Use fewer landmarks or more training objects."
-        )
-    errors = [image_errors(fit.points, true, visible, normaliser) for fit in fits]
-    # The floor is scored on the very keypoints that the preset scores.
-    floors = [
-        image_errors(
-            np.where(np.isfinite(fit.points), floor_points, np.nan), true, visible, normaliser
-        )
-        for fit in fits
-    ]
-    if not np.isfinite(errors[0]).any():
-        raise JladkitError(
-            f"No object of the {predictions.split} split of {data.path} shows both eyes, so there "
-            "is no inter-ocular distance to divide by."
-        )
+    own = isinstance(protocol, IodProtocol)
+    asked = protocol if own else find(IOD_PROTOCOLS, protocol, "iod")
+    objects = objects_and_landmarks(data, predictions)
+    scored = objects.scored
+    normaliser = normalisers(data, scored, asked.normaliser)
     image = pictures(data)[0][scored]
+    category = np.array(data.categories, dtype=object)[data.object_category[scored]]
+    first, head, fit = preset_row(objects, asked, normaliser, image, category)
+    check_scored(objects, asked, fit, head, predictions.split)
+    add_keypoints(first, data, scored, head)
+    rows, columns, refused = [first], {f"iod:{asked.name}": mean_of(head.images)}, []
+    for preset in alike(asked):
+        try:
+            row, errors, _ = preset_row(objects, preset, normaliser, image, category)
+        except JladkitError as error:
+            refused.append(f"{preset.name} is not in the table. {error}")
+            continue
+        rows.append(row)
+        columns[f"iod:{preset.name}"] = mean_of(errors.images)
     items = pd.DataFrame(
         {
             "object": scored,
             "category": category,
             "image": image,
-            "n": (visible & np.isfinite(fits[0].points).all(axis=-1)).sum(axis=1),
+            "n": head.scored,
             "normaliser": normaliser,
-            "floor": floors[0],
-            **{f"iod:{p.name}": e for p, e in zip(presets, errors, strict=True)},
+            "floor": mean_of(head.floors),
+            **columns,
         }
     )
-    unit = unit_of(data, scored)
+    unit = first["unit"]
     return Result(
         **provenance(data, predictions),
         metric="iod",
         protocol=asdict(replace(asked, summary=f"{asked.summary}; share of the {unit}")),
-        results=[
-            {
-                "metric": "iod",
-                "variant": p.name,
-                "summary": p.summary,
-                **with_floors(e, f, image, category),
-                "unit": unit,
-                "higher_is_better": False,
-                "landmarks": landmarks.shape[1],
-                "fitted_on": len(scored if p.fitted_on == "scored" else train),
-                "keypoints": fit.keypoints - len(fit.left_out),
-            }
-            for p, fit, e, f in zip(presets, fits, errors, floors, strict=True)
-        ],
+        results=rows,
         statistics=describe("images"),
         seconds_per_item=predictions.seconds_per_item.get("object"),
-        notes=[
-            FLOOR,
-            *fits[0].notes(asked.name),
-        ],
+        notes=[FLOOR, BACKWARD, *notes(objects, asked, fit, first), *refused],
     ), items
 
 
-def unit_of(data: Dataset, rows: np.ndarray) -> str:
-    """What errors of these objects are a share of."""
-    pair = data.category_iod_pair[np.unique(data.object_category[rows])]
-    eyed = (pair >= 0).all(axis=1)
-    if eyed.all():
-        return EYES
-    return f"{EYES} where a category has eyes, else {BOX}" if eyed.any() else BOX
+def preset_row(
+    objects: Objects,
+    protocol: IodProtocol,
+    normaliser: np.ndarray,
+    image: np.ndarray,
+    category: np.ndarray,
+) -> tuple[dict[str, Any], Errors, Regression]:
+    """A preset's row of the result, and the errors and fits behind it.
+
+    Args:
+        objects: what is regressed.
+        protocol: how.
+        normaliser: (n,) pixels.
+        image: (n,) the number of each scored object's source picture.
+        category: (n,) names.
+
+    Raises:
+        JladkitError: there is nothing to fit on.
+    """
+    data, scored = objects.data, objects.scored
+    fit = forward(objects, protocol)
+    errors = Errors.of(fit, data.object_keypoints[scored], data.object_visible[scored], normaliser)
+    row = {
+        "metric": "iod",
+        "variant": protocol.name,
+        "summary": protocol.summary,
+        **with_floors(errors, image, category),
+        "unit": unit_of(data, scored, protocol.normaliser),
+        "higher_is_better": False,
+        "landmarks": objects.landmarks.shape[1],
+        "fitted_on": fit.fitted_on,
+        "keypoints": len(fit.mapped),
+        "backward": backward_of(objects, protocol, normaliser, image, category),
+    }
+    if protocol.repeats > 1:
+        means = mean_of(errors.images, axis=1)
+        row["repeats"] = {
+            "values": [number(mean) for mean in means],
+            "deviation": number(means.std(ddof=1)),
+            "seed": protocol.seed,
+        }
+    return row, errors, fit
 
 
-def with_floors(
-    errors: np.ndarray, floors: np.ndarray, image: np.ndarray, category: np.ndarray
-) -> dict[str, Any]:
-    """The means of `errors` (n,) as a row of the result has them, each with that of `floors`."""
-    found, below = (summary(values, image, category) for values in (errors, floors))
+def with_floors(errors: Errors, image: np.ndarray, category: np.ndarray) -> dict[str, Any]:
+    """The means of `errors` as a row of the result has them, each with that of its floor."""
+    images, floors = mean_of(errors.images), mean_of(errors.floors)
+    found, below = (summary(values, image, category) for values in (images, floors))
     for name, own in found["categories"].items():
         own["floor"] = below["categories"].get(name, {"value": None})["value"]
     return {**found, "floor": below["value"]}
+
+
+def backward_of(
+    objects: Objects,
+    protocol: IodProtocol,
+    normaliser: np.ndarray,
+    image: np.ndarray,
+    category: np.ndarray,
+) -> dict[str, Any]:
+    """The backward error of a preset, by the same means and with the same draws; iod_fitting.py
+    says how it is fitted.
+
+    Besides what every mean has: floor; explained; apart, the mean distance of an object's
+    landmarks from their middle; and by category also keypoints, the names of those that the map
+    reads (iod_fitting.shown_together), all of which an object must show to count.
+    """
+    data, landmarks = objects.data, objects.landmarks[objects.scored]
+    fit, used = backward(objects, protocol)
+    every = np.ones(landmarks.shape[:2], dtype=bool)
+    errors = Errors.of(fit, landmarks, every, normaliser)
+    found = with_floors(errors, image, category)
+    spread = np.linalg.norm(landmarks - landmarks.mean(axis=1, keepdims=True), axis=-1)
+    apart = spread.mean(axis=1) / normaliser
+    for code, members in used.items():
+        name = data.categories[code]
+        if name in found["categories"]:
+            rows = category == name
+            found["categories"][name] |= {
+                "explained": errors.explained(rows),
+                "apart": number(mean_of(apart[rows])),
+                "keypoints": [data.keypoint_names[code][member] for member in members],
+            }
+    return {**found, "explained": errors.explained(), "apart": number(mean_of(apart))}
+
+
+def check_scored(
+    objects: Objects, asked: IodProtocol, fit: Regression, errors: Errors, split: str
+) -> None:
+    """Raise JladkitError if nothing could be fitted, or nothing divided by."""
+    data, scored = objects.data, objects.scored
+    number_of = objects.landmarks.shape[1]
+    said = np.isfinite(fit.points).all(axis=-1).any(axis=0)
+    if not (data.object_visible[scored] & said).any():
+        raise JladkitError(
+            f"K = {number_of} landmarks make {fit.unknowns} unknowns a coordinate "
+            f"under {asked.name}, more than the objects to fit on: no "
+            f"keypoint of {data.path} that the {split} split shows is visible in so "
+            "many objects of its category. Use fewer landmarks, more objects to fit on, or a "
+            "protocol with a ridge, such as recommended."
+        )
+    if not np.isfinite(errors.images).any():
+        lacking = (
+            "shows both eyes, so there is no inter-ocular distance"
+            if asked.normaliser == "iod-pair-or-box"
+            else f"has a {unit_of(data, scored, asked.normaliser)}, so there is nothing"
+        )
+        raise JladkitError(f"No object of the {split} split of {data.path} {lacking} to divide by.")
+
+
+def add_keypoints(row: dict[str, Any], data: Dataset, scored: np.ndarray, errors: Errors) -> None:
+    """Add to each category of a row {keypoint: value, floor, count (images)} as "keypoints"."""
+    points, floors = mean_of(errors.points), mean_of(errors.floor_points)
+    for name, own in row["categories"].items():
+        code = data.categories.index(name)
+        rows = data.object_category[scored] == code
+        own["keypoints"] = {
+            keypoint: {
+                "value": number(mean_of(points[rows, place])),
+                "floor": number(mean_of(floors[rows, place])),
+                "count": int(np.isfinite(points[rows, place]).sum()),
+            }
+            for place, keypoint in enumerate(data.keypoint_names[code])
+        }
+
+
+def notes(
+    objects: Objects, asked: IodProtocol, fit: Regression, row: dict[str, Any]
+) -> list[str]:
+    """What a reader of the asked preset's score must know, as sentences."""
+    data, found = objects.data, []
+    left_out = [
+        f"{data.categories[code]} {data.keypoint_names[code][point]} ({count})"
+        for (code, point), count in sorted(fit.counts.items())
+        if (code, point) not in fit.mapped
+    ]
+    if left_out:
+        ridged = asked.ridged and asked.fitted_on != "scored"
+        least = least_rows(fit.unknowns - asked.bias, asked.bias, ridged)
+        what = f"a map needs ({least})" if ridged else f"the map has unknowns ({least})"
+        found.append(
+            f"{asked.name}: {len(left_out)} of {len(fit.counts)} keypoints are not scored, for "
+            f"they are visible in fewer fitted objects (in brackets) than {what}: "
+            f"{', '.join(left_out)}."
+        )
+    deficient = {code: rank for code, rank in fit.ranks.items() if rank < fit.unknowns}
+    if deficient:
+        spans = ", ".join(f"{data.categories[code]} {rank}" for code, rank in deficient.items())
+        how = "" if asked.ridged else ", so the smallest of many equal maps is taken"
+        found.append(
+            f"{asked.name}: the landmarks are linearly dependent{how}; dimensions they span, of "
+            f"{fit.unknowns}: {spans}."
+        )
+    if fit.averaged:
+        found.append(
+            f"{asked.name}: for {len(fit.averaged)} of {len(fit.mapped)} keypoints no map does "
+            "better on objects left out of the fit than the keypoint's average, which is taken."
+        )
+    if asked.repeats > 1:
+        found.append(
+            f"{asked.name}: an image's error is the mean over {asked.repeats} draws of what is "
+            f"fitted on (seed {asked.seed}), and the interval is for other images, not other draws."
+        )
+    return [*found, *warnings(row)]
+
+
+def warnings(row: dict[str, Any]) -> list[str]:
+    """What the backward error says of a detector that does not detect."""
+    back, found = row["backward"], []
+    if back["floor"] is not None and back["floor"] < HARDLY:
+        found.append(
+            f"The landmarks hardly move: they are {100 * back['floor']:.2g} % of the "
+            f"{row['unit']} from their mean place in the picture."
+        )
+    if back["apart"] is not None and back["apart"] < HARDLY:
+        found.append(
+            f"The landmarks of an object lie in one place: {100 * back['apart']:.2g} % of the "
+            f"{row['unit']} apart."
+        )
+    return found
