@@ -40,6 +40,11 @@ class ModelConfig:
         temperature: factor on the correlation before that softmax.
         landmarks: K.
         per_category: a set of landmark maps for each category, else one for all.
+        sharpness: factor on the scores of the landmark maps before the softmax (4).
+        background: what the background's score begins with. At 0 the K+1 maps share out the
+            picture, and landmarks are the middles of large regions, which hardly move. Near the
+            log of a map's number of cells, each map begins with the mass of about one cell, and
+            (4) with (5) acts like a softmax over places.
         uncertainty: predict log σ; False is the paper's wo/UM.
         self_similarity: the landmark net sees it; False is the paper's wo/SS.
         width: channels of the widest layers.
@@ -54,6 +59,8 @@ class ModelConfig:
     temperature: float = 50.0
     landmarks: int = 10
     per_category: bool = True
+    sharpness: float = 4.0
+    background: float = 6.0
     uncertainty: bool = True
     self_similarity: bool = True
     width: int = 128
@@ -154,12 +161,14 @@ class LandmarkNet(nn.Module):
     With several sets of maps (one a category), each image reads its own; the trunk is shared.
     """
 
-    def __init__(self, channels: int, width: int, landmarks: int, sets: int) -> None:
+    def __init__(self, config: ModelConfig, channels: int, sets: int) -> None:
         super().__init__()
-        self.landmarks, self.sets = landmarks, sets
+        width = config.width
+        self.landmarks, self.sets = config.landmarks, sets
+        self.sharpness, self.background = config.sharpness, config.background
         self.trunk = nn.Sequential(block(channels, width), block(width, width))
         self.fine = block(width, width // 2)
-        self.last = nn.Conv2d(width // 2, sets * (landmarks + 1), 1)
+        self.last = nn.Conv2d(width // 2, sets * (self.landmarks + 1), 1)
 
     def forward(self, volume: Tensor, which: Tensor) -> Tensor:
         """(4): softmax over K+1 channels at every pixel; the background comes last.
@@ -175,7 +184,8 @@ class LandmarkNet(nn.Module):
             self.trunk(volume), scale_factor=2, mode="bilinear", align_corners=False
         )
         scores = self.last(self.fine(trunk)).float().unflatten(1, (self.sets, self.landmarks + 1))
-        own = scores[torch.arange(len(which), device=which.device), which]
+        own = self.sharpness * scores[torch.arange(len(which), device=which.device), which]
+        own = torch.cat([own[:, :-1], own[:, -1:] + self.background], dim=1)
         return own.softmax(dim=1)[:, : self.landmarks]
 
 
@@ -200,12 +210,8 @@ class JointNet(nn.Module):
         volume = (2 * config.radius + 1) ** 2 if config.self_similarity else 0
         self.alignment = AlignmentNet(config.radius, config.width, config.field, config.temperature)
         self.uncertainty = UncertaintyNet(config.radius, config.width)
-        self.landmarks = LandmarkNet(
-            self.channels + volume,
-            config.width,
-            config.landmarks,
-            len(self.categories) if config.per_category else 1,
-        )
+        sets = len(self.categories) if config.per_category else 1
+        self.landmarks = LandmarkNet(config, self.channels + volume, sets)
         self.to(memory_format=torch.channels_last)
 
     def lower(self, like: Tensor) -> torch.autocast:

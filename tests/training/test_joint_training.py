@@ -13,8 +13,10 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
 from jladkit.training import loop
 from jladkit.training.checkpoint import read_checkpoint
-from jladkit.training.joint import Joint, JointTrainee
+from jladkit.training.joint import Joint
 from jladkit.training.joint_recipe import SECTIONS, margin_for
+from jladkit.training.joint_trainee import JointTrainee
+from jladkit.training.loading import batch_of
 from jladkit.training.recipe import fill, read_recipe
 
 CPU = torch.device("cpu")
@@ -30,12 +32,14 @@ TINY = [
     "train.align_steps=3",
     "train.detect_steps=3",
     "train.validate_every=5",
+    "train.precision='float32'",
+    "train.warps=1",
 ]
 
 
-def trainee(data: Dataset, *settings: str) -> JointTrainee:
+def trainee(data: Dataset, *settings: str, cache: Path | None = None) -> JointTrainee:
     config = fill(SECTIONS, read_recipe("joint", "cpu", [*TINY, *settings]))
-    return JointTrainee(data, config, CPU, progress=False)
+    return JointTrainee(data, config, CPU, cache, progress=False)
 
 
 def run(data: Dataset, out: Path, **options: Any) -> Path:
@@ -49,10 +53,34 @@ def test_training_writes_weights_state_and_one_log_line_a_step(dots: Dataset, tm
     assert [line["step"] for line in lines] == list(range(1, 11))
     assert [line["phase"] for line in lines] == ["synthetic"] * 4 + ["align"] * 3 + ["detect"] * 3
     assert [line["step"] for line in lines if "validation" in line] == [4, 5, 7, 10]
-    scores = [line["validation"]["score"] for line in lines if "validation" in line]
     _, label = read_checkpoint(best, "joint")
-    assert label["validation"]["score"] == max(scores)
+    for score, choose in (("pck@0.1", max), ("iod", min)):
+        found = {line["step"]: line["validation"][score] for line in lines if "validation" in line}
+        value, step = label["best"][score]
+        assert value == choose(found.values()) == found[step]
     assert label["dataset_digest"] == dots.digest
+
+
+def test_each_side_keeps_its_own_best_weights(dots: Dataset, tmp_path: Path, monkeypatch: Any):
+    tiny = trainee(dots)
+    scores = iter([(0.5, 0.3), (0.6, 0.4), (0.4, 0.2), (0.4, 0.5)])
+    taken: list[dict[str, torch.Tensor]] = []
+
+    def validate() -> dict[str, float]:
+        taken.append({name: value.clone() for name, value in tiny.net.state_dict().items()})
+        pck, iod = next(scores)
+        return {"pck@0.1": pck, "iod": iod}
+
+    monkeypatch.setattr(tiny, "validate", validate)
+    best = loop.train(tiny, tmp_path, seed=0, validate_every=5, progress=False)
+    tensors, label = read_checkpoint(best)
+    assert label["best"] == {"pck@0.1": [0.6, 5], "iod": [0.2, 7]}
+    for name, value in tensors.items():
+        if name.startswith(("alignment.", "uncertainty.")):
+            assert torch.equal(value, taken[1][name])
+        if name.startswith("landmarks."):
+            assert torch.equal(value, taken[2][name])
+    assert any(not torch.equal(taken[1][n], taken[2][n]) for n in taken[1] if "landmarks" in n)
 
 
 @pytest.mark.parametrize("stop", [2, 4, 6, 9])
@@ -100,7 +128,7 @@ def test_a_trained_backbone_joins_both_real_phases_from_the_named_layer_on(dots:
     assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
-@pytest.mark.parametrize("form", ["printed", "normalised"])
+@pytest.mark.parametrize("form", ["printed", "normalised", "coordinates"])
 def test_the_joint_term_teaches_both_sides(dots: Dataset, form: str):
     tiny = trainee(dots, f"loss.joint={form}", "loss.align=[0, 0, 1]", "loss.detect=[0, 0, 1]")
     for phase, part in (("align", "alignment"), ("detect", "landmarks")):
@@ -201,3 +229,61 @@ def test_a_trained_model_comes_back_and_says_the_same(dots: Dataset, tmp_path: P
     assert points.shape == moved.shape == (2, 3, 2)
     with pytest.raises(JladkitError, match="landmarks for kind0, not for zebra"):
         model.detect(images, ["zebra", "kind0"])
+
+
+def test_maps_kept_on_disk_are_read_again_and_give_the_same_run(dots: Dataset, tmp_path: Path):
+    first = trainee(dots, cache=tmp_path / "cache")
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+    assert len(files) == 2  # of the pictures, and of the warped ones
+    again = trainee(dots, "loss.joint='none'", cache=tmp_path / "cache")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == files
+    rows = dots.objects("train")[:3]
+    for other in (again, trainee(dots)):
+        assert torch.equal(first.features(rows), other.features(rows))
+        assert torch.equal(first.warped(np.arange(3)), other.warped(np.arange(3)))
+    trainee(dots, "train.seed=1", cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 3  # other warps, the same pictures
+
+
+def test_a_stored_warp_is_the_picture_warped_by_it(dots: Dataset):
+    tiny = trainee(dots, "train.warps=2")
+    warp, source, _, _ = tiny.warped_pair(np.random.default_rng(0))
+    chosen = np.random.default_rng(0).integers(len(tiny.train_objects), size=4)
+    pictures = batch_of(dots, tiny.train_objects[chosen], 64)
+    with torch.inference_mode():
+        expected = tiny.joint.features(warp.apply(pictures))
+    torch.testing.assert_close(source, expected, atol=2e-3, rtol=0)
+
+
+def test_warps_drawn_anew_and_warps_kept_teach_alike(dots: Dataset):
+    for warps in (0, 2):
+        terms = trainee(dots, f"train.warps={warps}").synthetic_loss(np.random.default_rng(0))
+        assert all(torch.isfinite(term) for term in terms.values())
+
+
+@pytest.mark.parametrize("phase", ["synthetic", "align", "detect"])
+def test_bfloat16_gives_nearly_the_loss_of_float32(dots: Dataset, phase: str):
+    losses = [
+        trainee(dots, f"train.precision='{precision}'").loss(
+            loop.Phase(phase, 1, 1e-3), np.random.default_rng(0)
+        )["total"]
+        for precision in ("float32", "bfloat16")
+    ]
+    assert losses[0].dtype == losses[1].dtype == torch.float32
+    assert losses[0] != losses[1]
+    torch.testing.assert_close(losses[0], losses[1], rtol=0.05, atol=0)
+
+
+def test_the_pull_towards_the_identity_shortens_the_field(dots: Dataset):
+    plain, pulled = (
+        trainee(dots, "loss.joint='none'", f"loss.identity={w}", "loss.align=[0, 1, 0]")
+        for w in (0, 7)
+    )
+    a, b = (t.real_loss("align", np.arange(4)) for t in (plain, pulled))
+    assert float(b["total"] - a["total"]) == pytest.approx(7 * float(a["displacement"]), rel=1e-4)
+
+
+@pytest.mark.parametrize(("field", "value"), [("precision", "'half'"), ("warps", "-1")])
+def test_settings_that_cannot_be_are_refused(dots: Dataset, field: str, value: str):
+    with pytest.raises(UsageError, match=rf"train\.{field} must be"):
+        trainee(dots, f"train.{field}={value}")

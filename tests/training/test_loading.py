@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jladkit.formats.dataset import Dataset
 from jladkit.model.backbones import LITE0, Backbone
-from jladkit.training.loading import Images, batch_of, cached_features, from_square, to_square
+from jladkit.training.loading import Images, from_square, to_square
 
 
 def test_a_dot_stands_where_its_keypoint_says_after_squashing(dots: Dataset):
@@ -44,12 +44,3 @@ def test_the_torch_data_set_can_be_sent_to_a_worker(dots: Dataset):
     again = pickle.loads(pickle.dumps(images))
     assert len(again) == 2
     assert torch.equal(again[0], first)
-
-
-def test_cached_features_are_those_of_the_backbone(dots: Dataset):
-    backbone = Backbone(LITE0, ["blocks.2"])
-    rows = np.array([5, 2, 2, 7])
-    features = cached_features(backbone, dots, rows, 64, progress=False)
-    with torch.no_grad():
-        expected = backbone(batch_of(dots, np.array([7, 2]), 64))
-    torch.testing.assert_close(features(np.array([7, 2])), expected, atol=2e-3, rtol=0)
