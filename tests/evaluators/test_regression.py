@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from jladkit.evaluators.regression import (
     RIDGES,
+    Penalty,
     least_rows,
     least_squares,
     map_points,
@@ -43,7 +44,8 @@ def test_a_line_through_two_points_is_found_by_hand():
 def test_a_ridge_shrinks_a_slope_as_computed_by_hand():
     # Centred: x -1 0 1, y -4 0 4; 8 / (2 + 2) = 2 with the absolute ridge 2, the relative one 1.
     x, y = np.array([[1.0], [2], [3]]), np.repeat([[1.0], [5], [9]], 2, axis=1)
-    for penalty, ridge in (("absolute", 2.0), ("relative", 1.0)):
+    cases: list[tuple[Penalty, float]] = [("absolute", 2.0), ("relative", 1.0)]
+    for penalty, ridge in cases:
         fit = ridge_regression(x, y, True, penalty, ridge)
         np.testing.assert_allclose(fit.weights, [[2, 2], [1, 1]])
         assert (fit.rank, fit.ridge) == (2, ridge)
@@ -59,7 +61,11 @@ def test_a_ridge_is_the_naive_formula(seed, bias, ridge):
     x, y, _ = drawn(seed)
     x0, y0 = (x.mean(axis=0), y.mean(axis=0)) if bias else (0, 0)
     gram = (x - x0).T @ (x - x0)
-    for penalty, weight in (("absolute", ridge), ("relative", ridge * gram.max())):
+    cases: list[tuple[Penalty, float]] = [
+        ("absolute", ridge),
+        ("relative", ridge * gram.max()),
+    ]
+    for penalty, weight in cases:
         naive = np.linalg.solve(gram + weight * np.eye(len(gram)), (x - x0).T @ (y - y0))
         fit = ridge_regression(x, y, bias, penalty, ridge)
         np.testing.assert_allclose(said(fit, x, bias), (x - x0) @ naive + y0, rtol=1e-7)
