@@ -4,11 +4,14 @@ Wanted: no slower than a loop that fits each keypoint by itself on the rows wher
 and as many times faster as there are keypoints that share their rows, as on faces all do; and a ridge chosen by
 leave-one-out in the time of a few fits, not of one fit for each row and ridge. The loops are
 written here, with the least squares of scipy that scikit-learn calls too. The one that leaves rows
-out runs over a part of them, and its time is scaled. All give the same numbers. Run it with
-OMP_NUM_THREADS=1: systems of 500 x 20 are too small for threads.
+out runs over a part of them, and its time is scaled. All give the same numbers. One
+thread: systems of 500 x 20 are too small for more.
 """
 
+import os
 from collections.abc import Callable
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when numpy is imported
 
 import numpy as np
 from scipy.linalg import lstsq
