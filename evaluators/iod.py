@@ -34,8 +34,8 @@ from jladkit.formats.result import Result
 
 PROTOCOLS = IOD_PROTOCOLS  # where `jladkit evaluate --protocol all` finds them
 FLOOR = (
-    "The floor is the mean error of the fitted keypoints' average in the frame of the box, "
-    "scored on the same keypoints."
+    "The floor is the mean error of the fitted keypoints' average in the frame of the box (train's, "
+    "where the fit is on the scored objects), scored on the same keypoints."
 )
 BACKWARD = (
     "Backward: from keypoints to landmarks. Its floor is how far landmarks are from their mean "
@@ -200,7 +200,8 @@ def preset_row(
 def with_floors(errors: Errors, image: np.ndarray, category: np.ndarray) -> dict[str, Any]:
     """The means of `errors` as a row of the result has them, each with that of its floor."""
     images, floors = mean_of(errors.images), mean_of(errors.floors)
-    found, below = (summary(values, image, category) for values in (images, floors))
+    found = summary(images, image, category)
+    below = summary(floors, image, category, resamples=1)  # only its means are read
     for name, own in found["categories"].items():
         own["floor"] = below["categories"].get(name, {"value": None})["value"]
     return {**found, "floor": below["value"]}
@@ -246,7 +247,14 @@ def check_scored(
     data, scored = objects.data, objects.scored
     number_of = objects.landmarks.shape[1]
     said = np.isfinite(fit.points).all(axis=-1).any(axis=0)
-    if not (data.object_visible[scored] & said).any():
+    shown = (data.object_visible[scored] & said).any()
+    if not shown and asked.ridged and asked.fitted_on != "scored":
+        raise JladkitError(
+            f"{asked.name} fits a keypoint on at least 2 objects of its category that show it, but "
+            f"no keypoint of {data.path} that the {split} split shows is visible in so many. "
+            "Give more objects to fit on."
+        )
+    if not shown:
         raise JladkitError(
             f"K = {number_of} landmarks make {fit.unknowns} unknowns a coordinate "
             f"under {asked.name}, more than the objects to fit on: no "

@@ -326,3 +326,9 @@ def test_without_a_length_to_divide_by_there_is_no_score(tmp_path):
     preset = derived(IOD_PROTOCOLS["imm"], normaliser="keypoint-extent")
     with pytest.raises(JladkitError, match="has a longer side of the visible keypoints' extent"):
         evaluate(data, said, preset)
+
+
+def test_a_ridge_too_needs_objects_that_show_a_keypoint(data):
+    said = landmarks_of(data, lambda k: k[:, :2])
+    with pytest.raises(JladkitError, match="fits a keypoint on at least 2 objects"):
+        evaluate(data, said, derived(IOD_PROTOCOLS["recommended"], fit_rows=1))

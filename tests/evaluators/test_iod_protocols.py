@@ -170,6 +170,7 @@ def test_each_result_holds_every_choice_of_its_preset(data):
         ("imm", {"fit_rows": 100, "repeats": 10}, "imm+rows=100x10"),
         ("saic", {"fit_rows": 6}, "saic+rows=6"),
         ("halves", {"repeats": 5}, "halves+repeats=5"),
+        ("imm", {"normaliser": "left_eye,nose"}, "imm+left_eye,nose"),
         ("saic", {"normaliser": "a,b", "fit_rows": 6, "repeats": 2}, "saic+a,b+rows=6x2"),
     ],
 )
@@ -214,11 +215,28 @@ def test_a_pair_is_two_names():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"ridge": -1.0}, {"ridge": None}, {"penalty": "leave-one-out"}, {"repeats": 2}]
+    "changes",
+    [
+        {"ridge": -1.0},
+        {"ridge": None},
+        {"penalty": "leave-one-out"},
+        {"repeats": 2},
+        {"fit_rows": 0},
+    ],
 )
 def test_a_protocol_that_contradicts_itself_is_refused(changes):
     with pytest.raises(ValueError, match="imm"):
         replace(IOD_PROTOCOLS["imm"], **changes)
+
+
+def test_spaces_around_the_names_of_a_pair_do_not_make_another_protocol():
+    spaced, plain = (derived(IOD_PROTOCOLS["imm"], normaliser=n) for n in ("a , b", "a,b"))
+    assert spaced == plain
+
+
+def test_a_protocol_with_an_unknown_normaliser_is_refused():
+    with pytest.raises(UsageError, match="Unknown normaliser 'iod'"):
+        replace(IOD_PROTOCOLS["imm"], normaliser="iod")
 
 
 def test_a_protocol_of_ones_own_is_scored_by(data):
