@@ -13,13 +13,14 @@ moves that keypoints explain; and how far an object's landmarks lie apart.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jladkit.errors import JladkitError, UsageError
+from jladkit.evaluators.iod_errors import Errors, mean_of, number
 from jladkit.evaluators.iod_fitting import Objects, Regression, backward, forward
 from jladkit.evaluators.iod_frames import normalisers, unit_of
 from jladkit.evaluators.iod_protocols import IOD_PROTOCOLS, IodProtocol, alike
@@ -33,8 +34,8 @@ from jladkit.formats.result import Result
 
 PROTOCOLS = IOD_PROTOCOLS  # where `jladkit evaluate --protocol all` finds them
 FLOOR = (
-    "The floor is the mean error of the fitted keypoints' average in the frame of the box, "
-    "scored on the same keypoints."
+    "The floor is the mean error of the fitted keypoints' average in the frame of the box (train's, "
+    "where the fit is on the scored objects), scored on the same keypoints."
 )
 BACKWARD = (
     "Backward: from keypoints to landmarks. Its floor is how far landmarks are from their mean "
@@ -44,84 +45,6 @@ BACKWARD = (
     "well above 0."
 )
 HARDLY = 0.01  # of the normaliser
-
-
-def image_errors(
-    predicted: np.ndarray, true: np.ndarray, visible: np.ndarray, normaliser: np.ndarray
-) -> np.ndarray:
-    """Each image's mean error over its visible keypoints, as a share of its normaliser.
-
-    Args:
-        predicted: (n, K, 2) xy; NaN leaves a keypoint out.
-        true: (n, K, 2) xy, same frame.
-        visible: (n, K) bool.
-        normaliser: (n,) in pixels of that frame; NaN leaves an image out.
-
-    Returns:
-        (n,); NaN for an image without a keypoint or without a normaliser.
-    """
-    used = visible & np.isfinite(predicted).all(axis=-1)
-    distance = np.where(used, np.linalg.norm(predicted - true, axis=-1), 0.0)
-    count = used.sum(axis=1)
-    mean = np.divide(distance.sum(axis=1), count, out=np.full(len(count), np.nan), where=count > 0)
-    return mean / normaliser
-
-
-@dataclass(frozen=True)
-class Errors:
-    """A regression's errors as shares of the normaliser; of floors, where the map says something.
-
-    Attributes:
-        images, floors: (R, n) of each image in each repeat.
-        points, floor_points: (R, n, M) of each point; NaN where it is not scored.
-    """
-
-    images: np.ndarray
-    floors: np.ndarray
-    points: np.ndarray
-    floor_points: np.ndarray
-
-    @classmethod
-    def of(
-        cls, fit: Regression, true: np.ndarray, visible: np.ndarray, normaliser: np.ndarray
-    ) -> "Errors":
-        """Of `fit`; `true` (n, M, 2) in pixels, `visible` (n, M), `normaliser` (n,) in pixels."""
-        floor = np.where(np.isfinite(fit.points), fit.floor, np.nan)
-
-        def both(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            images = [image_errors(layer, true, visible, normaliser) for layer in points]
-            distance = np.linalg.norm(points - true, axis=-1) / normaliser[:, None]
-            return np.stack(images), np.where(visible, distance, np.nan)
-
-        images, points = both(fit.points)
-        floors, floor_points = both(floor)
-        return cls(images, floors, points, floor_points)
-
-    @property
-    def scored(self) -> np.ndarray:
-        """(n,) how many points of each image count, in the repeat with the most."""
-        return np.isfinite(self.points).sum(axis=2).max(axis=0)
-
-    def explained(self, rows: np.ndarray | slice = slice(None)) -> float | None:
-        """The share of the floor's squared distances that the map saves; None without any."""
-        kept = np.isfinite(self.points[:, rows])
-        left = float((self.points[:, rows][kept] ** 2).sum())
-        total = float((self.floor_points[:, rows][kept] ** 2).sum())
-        # Landmarks that never move differ from their average by rounding only.
-        return 1 - left / total if total > 1e-18 * max(kept.sum(), 1) else None
-
-
-def mean_of(values: np.ndarray, axis: int | tuple[int, ...] = 0) -> np.ndarray:
-    """The mean of the finite ones along `axis`, NaN without any."""
-    finite = np.isfinite(values)
-    count = finite.sum(axis=axis)
-    total = np.where(finite, values, 0).sum(axis=axis)
-    return np.divide(total, count, out=np.full(np.shape(count), np.nan), where=count > 0)
-
-
-def number(value: float | np.ndarray) -> float | None:
-    """A float, or None for NaN."""
-    return None if np.isnan(value) else float(value)
 
 
 def objects_and_landmarks(data: Dataset, predictions: Predictions) -> Objects:
@@ -277,7 +200,8 @@ def preset_row(
 def with_floors(errors: Errors, image: np.ndarray, category: np.ndarray) -> dict[str, Any]:
     """The means of `errors` as a row of the result has them, each with that of its floor."""
     images, floors = mean_of(errors.images), mean_of(errors.floors)
-    found, below = (summary(values, image, category) for values in (images, floors))
+    found = summary(images, image, category)
+    below = summary(floors, image, category, resamples=1)  # only its means are read
     for name, own in found["categories"].items():
         own["floor"] = below["categories"].get(name, {"value": None})["value"]
     return {**found, "floor": below["value"]}
@@ -323,7 +247,14 @@ def check_scored(
     data, scored = objects.data, objects.scored
     number_of = objects.landmarks.shape[1]
     said = np.isfinite(fit.points).all(axis=-1).any(axis=0)
-    if not (data.object_visible[scored] & said).any():
+    shown = (data.object_visible[scored] & said).any()
+    if not shown and asked.ridged and asked.fitted_on != "scored":
+        raise JladkitError(
+            f"{asked.name} fits a keypoint on at least 2 objects of its category that show it, but "
+            f"no keypoint of {data.path} that the {split} split shows is visible in so many. "
+            "Give more objects to fit on."
+        )
+    if not shown:
         raise JladkitError(
             f"K = {number_of} landmarks make {fit.unknowns} unknowns a coordinate "
             f"under {asked.name}, more than the objects to fit on: no "
@@ -356,9 +287,7 @@ def add_keypoints(row: dict[str, Any], data: Dataset, scored: np.ndarray, errors
         }
 
 
-def notes(
-    objects: Objects, asked: IodProtocol, fit: Regression, row: dict[str, Any]
-) -> list[str]:
+def notes(objects: Objects, asked: IodProtocol, fit: Regression, row: dict[str, Any]) -> list[str]:
     """What a reader of the asked preset's score must know, as sentences."""
     data, found = objects.data, []
     left_out = [
@@ -375,9 +304,8 @@ def notes(
             f"they are visible in fewer fitted objects (in brackets) than {what}: "
             f"{', '.join(left_out)}."
         )
-    deficient = {code: rank for code, rank in fit.ranks.items() if rank < fit.unknowns}
-    if deficient:
-        spans = ", ".join(f"{data.categories[code]} {rank}" for code, rank in deficient.items())
+    if fit.ranks:
+        spans = ", ".join(f"{data.categories[code]} {rank}" for code, rank in fit.ranks.items())
         how = "" if asked.ridged else ", so the smallest of many equal maps is taken"
         found.append(
             f"{asked.name}: the landmarks are linearly dependent{how}; dimensions they span, of "

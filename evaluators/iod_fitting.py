@@ -55,7 +55,8 @@ class Regression:
         mapped: of these, the ones that have a map.
         averaged: of these, the ones whose average leave-one-out preferred to every map, in the
             first fit.
-        ranks: by category, the least number of dimensions that its features span in a fit.
+        ranks: by category whose features span fewer dimensions than the map has unknowns (or
+            the fit rows), the least number of them in a fit.
     """
 
     points: np.ndarray
@@ -75,7 +76,9 @@ class Regression:
             if found.rank[place] < 0:
                 continue
             self.mapped.add(key)
-            self.ranks[code] = min(self.ranks.get(code, self.unknowns), int(found.rank[place]))
+            rank = int(found.rank[place])
+            if rank < min(self.unknowns, found.count[place]):
+                self.ranks[code] = min(rank, self.ranks.get(code, rank))
             if first and np.isinf(found.ridge[place]):
                 self.averaged.add(key)
 

@@ -29,6 +29,24 @@ NORMALISERS = {
 }
 
 
+def pair_of(normaliser: str) -> tuple[str, str] | None:
+    """The two keypoints that a normaliser names, or None."""
+    first, comma, second = normaliser.partition(",")
+    return (first.strip(), second.strip()) if comma else None
+
+
+def check_normaliser(normaliser: str) -> None:
+    """Raise UsageError unless there is such a normaliser."""
+    pair = pair_of(normaliser)
+    if pair is None and normaliser not in NORMALISERS:
+        raise UsageError(
+            f"Unknown normaliser {normaliser!r}. Known: {', '.join(NORMALISERS)}, or two keypoints "
+            "as NAME,NAME."
+        )
+    if pair is not None and (not all(pair) or pair[0] == pair[1] or "," in pair[1]):
+        raise UsageError(f"Two different keypoints must be given as NAME,NAME. Got {normaliser!r}.")
+
+
 @dataclass(frozen=True)
 class IodProtocol:
     """How discovered landmarks are regressed onto annotated keypoints, and how that is scored.
@@ -78,6 +96,9 @@ class IodProtocol:
             raise ValueError(f"{self.name}: leave-one-out finds its ridge, all others have one.")
         if self.ridge is not None and not 0 <= self.ridge < float("inf"):
             raise ValueError(f"{self.name}: the ridge must be at least 0. Got {self.ridge}.")
+        check_normaliser(self.normaliser)
+        if self.fit_rows is not None and self.fit_rows < 1:
+            raise ValueError(f"{self.name}: fit_rows must be at least 1. Got {self.fit_rows}.")
         if self.repeats < 1 or (self.repeats > 1 and not self.draws):
             raise ValueError(f"{self.name}: repeats go with halves and with fit_rows.")
 
@@ -229,7 +250,7 @@ def derived(
         )
     name, summary, drawn = preset.name, preset.summary, repeats or 1
     if normaliser not in (None, preset.normaliser):
-        check_normaliser(normaliser)
+        normaliser = ",".join(part.strip() for part in normaliser.split(","))
         name += f"+{normaliser}"
     if fit_rows is not None:
         name += f"+rows={fit_rows}" + (f"x{drawn}" if drawn > 1 else "")
@@ -264,21 +285,3 @@ def alike(protocol: IodProtocol) -> list[IodProtocol]:
 def times(number: int) -> str:
     """once, or 10 times."""
     return "once" if number == 1 else f"{number} times"
-
-
-def pair_of(normaliser: str) -> tuple[str, str] | None:
-    """The two keypoints that a normaliser names, or None."""
-    first, comma, second = normaliser.partition(",")
-    return (first.strip(), second.strip()) if comma else None
-
-
-def check_normaliser(normaliser: str) -> None:
-    """Raise UsageError unless there is such a normaliser."""
-    pair = pair_of(normaliser)
-    if pair is None and normaliser not in NORMALISERS:
-        raise UsageError(
-            f"Unknown normaliser {normaliser!r}. Known: {', '.join(NORMALISERS)}, or two keypoints "
-            "as NAME,NAME."
-        )
-    if pair is not None and (not all(pair) or pair[0] == pair[1] or "," in pair[1]):
-        raise UsageError(f"Two different keypoints must be given as NAME,NAME. Got {normaliser!r}.")

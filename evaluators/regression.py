@@ -176,13 +176,12 @@ def map_points(
     count, rank = visible.sum(axis=0), np.full(number, -1)
     ridges = np.full(number, np.nan)
     extended = with_bias(np.asarray(new, np.float64), bias)
-    patterns, group = np.unique(visible, axis=1, return_inverse=True)
-    for code, rows in enumerate(patterns.T):
-        members = np.flatnonzero(group.ravel() == code)
-        if rows.sum() < max(least, 1):
+    for members in alike(visible):
+        rows = np.flatnonzero(visible[:, members[0]])
+        if len(rows) < max(least, 1):
             continue
         own = features[rows]
-        targets = points[rows][:, members].reshape(len(own), -1)
+        targets = points[rows[:, None], members].reshape(len(own), -1)
         fit = (
             least_squares(own, targets, bias)
             if ridge == 0
@@ -191,3 +190,11 @@ def map_points(
         found[:, members] = (extended @ fit.weights).reshape(len(new), -1, 2)
         rank[members], ridges[members] = fit.rank, fit.ridge
     return Mapped(found, count, rank, ridges)
+
+
+def alike(visible: np.ndarray) -> list[list[int]]:
+    """The points that are visible in the same rows, together; `visible` (n, K)."""
+    groups: dict[bytes, list[int]] = {}
+    for place, column in enumerate(np.packbits(visible, axis=0).T):
+        groups.setdefault(column.tobytes(), []).append(place)
+    return list(groups.values())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jladkit.cli.text import dense_lines, grid, pck_lines, percent, protocol_lines, spread
+from jladkit.cli.text import dense_lines, iod_lines, pck_lines, protocol_lines, variant_lines
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
 from jladkit.formats.files import check_folder, to_json, written_aside
@@ -87,10 +87,29 @@ def is_number(text: str) -> bool:
 )
 @click.option(
     "--protocol",
-    help="The preset to score by, of PCK also `all`. PCK: jlad (default), scnet, rocco-pf, hpf, "
+    help="The preset to score by; of PCK and IOD also `all`. PCK: jlad (default), scnet, rocco-pf, hpf, "
     "spair, willow-kp, dhpf, cats, sfnet, dense-matching, dift-point, sd-dino ... "
-    "IOD: imm (default), imm-bias, strucrep, paper. Flow: tss. Transfer: rocco-masks (default), "
-    "hpf-polygons.",
+    "IOD: imm (default), imm-bias, strucrep, paper, saic, mallis, stable-keypoints, halves, "
+    "recommended. Flow: tss. Transfer: rocco-masks (default), hpf-polygons.",
+)
+@click.option(
+    "--normaliser",
+    metavar="NAME",
+    help="What IOD errors are a share of: iod-pair-or-box (default), box-longer-side, "
+    "box-diagonal, sqrt-box-area, keypoint-extent, sqrt-keypoint-area, image; or the distance of "
+    "two keypoints, NAME,NAME.",
+)
+@click.option(
+    "--fit-rows",
+    type=int,
+    metavar="N",
+    help="Fit the IOD regression on N objects of each category, drawn at random.  [default: all]",
+)
+@click.option(
+    "--repeats",
+    type=int,
+    metavar="R",
+    help="How often to draw them, or the halves; errors are the mean over draws.  [default: 1]",
 )
 @click.option(
     "--alpha",
@@ -129,6 +148,9 @@ def command(
     stored: Path | None,
     frame: str,
     protocol: str | None,
+    normaliser: str | None,
+    fit_rows: int | None,
+    repeats: int | None,
     alphas: tuple[float, ...],
     strata: bool,
     device: str,
@@ -148,6 +170,7 @@ def command(
     jladkit evaluate --data birds.h5 --predictions mine.csv --protocol scnet --alpha 0.05 0.1
     jladkit evaluate --data birds.h5 --predictions birds-joint.h5 --protocol all
     jladkit evaluate --data faces.h5 --metric iod --checkpoint run/ --out results/
+    jladkit evaluate --data faces.h5 --metric iod --checkpoint run/ --fit-rows 100 --repeats 10
     """  # fmt: skip
     given = [
         name
@@ -168,7 +191,9 @@ def command(
     if out is not None:
         check_folder(out)
     score = load("metric", metric)
+    changes = {"normaliser": normaliser, "fit_rows": fit_rows, "repeats": repeats}
     wanted, needed = protocols_of(metric, score, protocol)
+    wanted = changed(metric, score, wanted, changes)
     dataset = open_dataset(data)
     predictions = obtain(needed, dataset, split, method, checkpoint, stored, frame, device)
     results: list[Result] = []
@@ -181,7 +206,7 @@ def command(
         except JladkitError as error:
             if protocol != ALL:
                 raise
-            refused[str(name)] = str(error)
+            refused[str(getattr(name, "name", name))] = str(error)
             continue
         if out is not None:
             path = save(out, result, items, overwrite)
@@ -213,7 +238,7 @@ def protocols_of(
     if not presets:
         if protocol == ALL:
             raise UsageError(
-                f"--protocol {ALL} is for PCK; a result of {metric} holds all that its metric tells."
+                f"--protocol {ALL} is for PCK and IOD; a result of {metric} holds all that its metric tells."
             )
         return [protocol], PARTS if needed is None else needed
     if protocol == ALL:
@@ -223,6 +248,28 @@ def protocols_of(
         chosen = {preset.name: preset}
     back = any(getattr(p, "direction", "") == "target->source" for p in chosen.values())
     return [*chosen], (*(PARTS if needed is None else needed), *(["back"] if back else []))
+
+
+def changed(
+    metric: str,
+    score: Callable[..., Any],
+    wanted: Sequence[str | None],
+    changes: Mapping[str, str | int | None],
+) -> Sequence[Any]:
+    """The protocols `wanted`, or with `changes` what is derived of them.
+
+    Raises:
+        UsageError: changes to another metric than IOD, or that its protocols cannot have.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    if not given:
+        return wanted
+    if metric != "iod":
+        options = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{options} is about IOD. Give --metric iod, or leave it out.")
+    presets: Mapping[str, Any] = import_module(score.__module__).PROTOCOLS
+    derived = load("metric", "jladkit.evaluators.iod_protocols:derived")
+    return [derived(presets[str(name)], **given) for name in wanted]
 
 
 def obtain(
@@ -294,7 +341,7 @@ def as_text(result: Result, strata: bool) -> str:
     elif result.metric in ("flow", "transfer"):
         lines += dense_lines(result.results)
     else:
-        lines += iod_lines(result.results)
+        lines += iod_lines(result)
     lines += ["", PERCENT]
     lines += [f"Note: {note}" for note in result.notes]
     return "\n".join(lines)
@@ -304,35 +351,6 @@ def all_as_text(results: list[Result], refused: Mapping[str, str]) -> str:
     """Results of one prediction file under many protocols."""
     one = results[0]
     head = f"{one.metric.upper()} of {one.method} on {one.dataset}, {one.split} split"
-    return "\n".join([head, "", *protocol_lines(results, refused), "", PERCENT])
-
-
-def iod_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """IOD by variant of the regression, then by category for the first."""
-    first = rows[0]
-    lines = grid(
-        ["variant", "error", "floor", "images", "keypoints", "fitted on", ""],
-        [
-            [
-                row["variant"],
-                spread(row),
-                percent(row["floor"]),
-                str(row["count"]),
-                str(row["keypoints"]),
-                str(row["fitted_on"]),
-                row["summary"],
-            ]
-            for row in rows
-        ],
-    )
-    lines += ["", f"Share of the {first['unit']}, {first['landmarks']} landmarks; less is better."]
-    lines.append(f"Mean of categories: {percent(first['category_mean'])}.")
-    if first["left_out"]:
-        lines.append(f"{first['left_out']} further images cannot be scored: left out.")
-    return [*lines, "", *grid(
-        ["category", "images", "error", "floor"],
-        [
-            [name, str(row["count"]), spread(row), percent(row["floor"])]
-            for name, row in first["categories"].items()
-        ],
-    )]  # fmt: skip
+    rows = variant_lines if one.metric == "iod" else protocol_lines
+    why = [f"{name}: {reason}" for name, reason in refused.items()]
+    return "\n".join([head, "", *rows(results), *([""] if why else []), *why, "", PERCENT])

@@ -64,10 +64,10 @@ def classes(
     )
 
 
-def protocol_lines(results: list[Result], refused: Mapping[str, str]) -> list[str]:
-    """One row a protocol, its own headline at each alpha; then why the others have none."""
+def protocol_lines(results: list[Result]) -> list[str]:
+    """One row a PCK protocol, its own headline at each alpha."""
     alphas = [row["alpha"] for row in results[0].results]
-    lines = grid(
+    return grid(
         ["protocol", *(f"alpha {alpha:g}" for alpha in alphas), "area", ""],
         [
             [
@@ -79,7 +79,62 @@ def protocol_lines(results: list[Result], refused: Mapping[str, str]) -> list[st
             for result in results
         ],
     )
-    return [*lines, *([""] if refused else []), *(f"{n}: {why}" for n, why in refused.items())]
+
+
+def iod_lines(result: Result) -> list[str]:
+    """IOD by variant of the regression; then, for the first, by category and by keypoint."""
+    rows = result.results
+    first, back = rows[0], rows[0]["backward"]
+    lines = variants(rows)
+    lines += ["", f"Share of the {first['unit']}, {first['landmarks']} landmarks; less is better."]
+    lines.append(f"Mean of categories: {percent(first['category_mean'])}.")
+    if first["left_out"]:
+        lines.append(f"{first['left_out']} further images cannot be scored: left out.")
+    lines += ["", *grid(
+        ["category", "images", "error", "floor", *BACKWARD, "apart", "images"],
+        [
+            [name, str(row["count"]), spread(row), percent(row["floor"]),
+             *backward_cells(back["categories"].get(name)),
+             percent(back["categories"].get(name, {}).get("apart")),
+             str(back["categories"].get(name, {}).get("count", 0))]
+            for name, row in first["categories"].items()
+        ],
+    )]  # fmt: skip
+    lines.append("")
+    for name, row in first["categories"].items():
+        points = (f"{key} {percent(own['value'])}" for key, own in row["keypoints"].items())
+        lines.append(f"{name} by keypoint: {', '.join(points)}.")
+    return lines
+
+
+def variant_lines(results: list[Result]) -> list[str]:
+    """One row an IOD protocol, from the first row of its own result."""
+    lines = variants([result.results[0] for result in results])
+    return [*lines, "", f"Share of the {results[0].results[0]['unit']}; less is better."]
+
+
+BACKWARD = ("backward", "its floor", "explained")
+
+
+def variants(rows: list[dict[str, Any]]) -> list[str]:
+    """A table of IOD by variant, with how far draws differ where there are several."""
+    drawn = any("repeats" in row for row in rows)
+    return grid(
+        ["variant", "error", *(["sd of draws"] if drawn else []), "floor", "images", "keypoints",
+         "fitted on", *BACKWARD, ""],
+        [
+            [row["variant"], spread(row),
+             *([percent(row.get("repeats", {}).get("deviation"))] if drawn else []),
+             percent(row["floor"]), str(row["count"]), str(row["keypoints"]),
+             str(row["fitted_on"]), *backward_cells(row["backward"]), row["summary"]]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def backward_cells(row: Mapping[str, Any] | None) -> list[str]:
+    """The cells of BACKWARD."""
+    return [percent(row[key] if row else None) for key in ("value", "floor", "explained")]
 
 
 def percent(value: float | None) -> str:

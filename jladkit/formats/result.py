@@ -29,7 +29,10 @@ class Result:
     count, low, high}}). PCK rows add alpha, pooled (over points) and category_mean, and since they
     exist pair_mean, and for each of these NAME_low and NAME_high; and strata ({stratum: {class:
     {value, count, low, high}}}, count being pairs, or keypoints for the stratum "keypoint"). IOD
-    rows add variant and floor. A number that does not exist is null.
+    rows add variant and floor, in categories too, and since they exist backward (the same again
+    for the map from keypoints to landmarks, with explained and apart) and, where chance decides
+    what is fitted on, repeats; the first also keypoints in each category ({name: {value, floor,
+    count}}). A number that does not exist is null.
     """
 
     method: str

@@ -168,3 +168,20 @@ def test_landmark_results_are_compared_by_image_and_less_is_better(folder, tmp_p
     record = json.loads(jladkit("compare", *paths, "--json")[1])
     assert record["differences"][0]["value"] < 0
     assert not record["differences"][0]["higher_is_better"]
+
+
+def test_results_of_a_protocol_and_of_what_is_derived_from_it_are_not_compared(
+    folder, tmp_path, jladkit
+):
+    def path_of(*words, name):
+        code, _, err = jladkit("evaluate", "--metric", "iod", "--data", folder / "tiny.h5",
+                               "--predictions", folder / "tiny-sharp.h5", "--out", tmp_path, *words)  # fmt: skip
+        assert code == 0, err
+        return tmp_path / "tiny" / "sharp" / f"iod-{name}-test.json"
+
+    plain = path_of(name="imm")
+    box = path_of("--normaliser", "image", name="imm+image")
+    code, out, err = jladkit("compare", plain, box)
+    assert (code, out) == (1, "") and "has imm 1 and" in err and "has imm+image 1" in err
+    code, out, _ = jladkit("compare", box, box)
+    assert code == 0 and "iod:imm+image" in out and "less is better" in out

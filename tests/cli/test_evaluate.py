@@ -103,8 +103,40 @@ def test_several_alphas_may_follow_one_option_or_several(run, folder, alphas):
 def test_iod_prints_every_variant_beside_its_floor(run, folder):
     code, out, _ = run("--metric", "iod", "--predictions", folder / "oracle.h5")
     assert code == 0
-    for word in ("imm", "imm-bias", "strucrep", "paper", "floor", "face"):
+    for word in ("imm", "saic", "recommended", "floor", "backward", "apart", "face by keypoint: "):
         assert word in out
+
+
+def test_every_iod_protocol_has_a_row(run, folder):
+    words = ("--metric", "iod", "--predictions", folder / "marks.csv", "--protocol", "all")
+    code, out, _ = run(*words)
+    presets = ["imm", "imm-bias", "strucrep", "paper", "saic", "mallis", "stable-keypoints",
+               "halves", "recommended"]  # fmt: skip
+    rows = {line.split()[0]: line for line in out.splitlines() if " linear map " in line}
+    assert code == 0
+    # Ten objects of a category make halves of five, fewer than eight unknowns.
+    assert [*rows] == [name for name in presets if name != "halves"]
+    assert "halves: K = 4 landmarks make 8 unknowns" in out and "explained" in out
+    record = json.loads(run(*words, "--json")[1])
+    assert [r["results"][0]["variant"] for r in record["results"]] == [*rows]
+    assert list(record["refused"]) == ["halves"]
+
+
+def test_what_is_derived_shows_in_the_name_the_file_and_the_table(run, folder, tmp_path):
+    words = ("--metric", "iod", "--predictions", folder / "marks.csv", "--out", tmp_path)
+    code, out, _ = run(*words, "--normaliser", "box-diagonal")
+    assert code == 0 and "imm+box-diagonal 1: linear map" in out
+    assert "Share of the diagonal of the box" in out and "recommended+box-diagonal" in out
+    code, out, _ = run(*words, "--protocol", "saic", "--fit-rows", "9", "--repeats", "3")
+    assert code == 0 and "sd of draws" in out and "drawn 3 times" in out
+    written = {path.name for path in tmp_path.rglob("*.json")}
+    assert written == {"iod-imm+box-diagonal-test.json", "iod-saic+rows-9x3-test.json"}
+    path = next(tmp_path.rglob("iod-saic*.json"))
+    assert read_result(path).protocol["name"] == "saic+rows=9x3"
+    assert (read_result(path).protocol["fit_rows"], read_result(path).protocol["seed"]) == (9, 0)
+    first = path.read_bytes()
+    run(*words, "--protocol", "saic", "--fit-rows", "9", "--repeats", "3")
+    assert path.read_bytes() == first
 
 
 def test_out_leaves_a_result_and_its_items_and_the_same_bytes_again(run, folder, tmp_path):
@@ -196,7 +228,26 @@ def test_the_protocols_own_mean_is_marked_and_stands_alone_if_it_is_another(run,
         (["--predictions", "{}/marks.csv"], 1, "hold no transferred keypoints"),
         (["--predictions", "{}/crop.csv", "--split", "val"], 1, "has no pairs in the val split"),
         (["--predictions", "{}/crop.csv", "--split", "train"], 1, "crop.csv lacks"),
-        (["--predictions", "{}/oracle.h5", "--metric", "iod", "--protocol", "all"], 2, "for PCK"),
+        (["--predictions", "x", "--metric", "flow", "--protocol", "all"], 2, "for PCK and IOD"),
+        (["--predictions", "x", "--normaliser", "image"], 2, "--normaliser is about IOD"),
+        (
+            ["--predictions", "x", "--fit-rows", "9", "--repeats", "2"],
+            2,
+            "--fit-rows and --repeats",
+        ),
+        (["--predictions", "x", "--metric", "iod", "--normaliser", "w"], 2, "Known: iod-pair"),
+        (["--predictions", "x", "--metric", "iod", "--fit-rows", "0"], 2, "at least 1. Got 0"),
+        (["--predictions", "x", "--metric", "iod", "--repeats", "3"], 2, "something to draw"),
+        (
+            ["--predictions", "{}/marks.csv", "--metric", "iod", "--fit-rows", "50"],
+            1,
+            "imm+rows=50 draws 50 objects of each category, but there are 20 of car",
+        ),
+        (
+            ["--predictions", "{}/marks.csv", "--metric", "iod", "--normaliser", "roof,light"],
+            1,
+            "face of",
+        ),
         (["--predictions", "{}/oracle.h5", "--protocol", "cats"], 1, "not every pair of the test"),
         (["--predictions", "{}/none.h5", "--protocol", "scent"], 2, "Did you mean 'scnet'?"),
         (["--predictions", "{}/oracle.h5", "--protocol", "all", "--alpha", "3"], 2, "Got 3"),

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.evaluators.iod import evaluate, fit_linear, image_errors, mean_shape, normalisers
+from jladkit.evaluators.iod import BACKWARD, evaluate
+from jladkit.evaluators.iod_protocols import IOD_PROTOCOLS, derived
 from tests.tiny import predicted, tiny_arrays, tiny_dataset
 
 
@@ -73,18 +76,11 @@ def test_fitting_on_the_scored_objects_flatters(data):
 
 def test_the_asked_preset_comes_first_and_all_others_follow(data):
     result, items = evaluate(data, landmarks_of(data, mixed), "strucrep")
-    assert [row["variant"] for row in result.results] == ["strucrep", "imm", "imm-bias", "paper"]
+    others = [name for name in IOD_PROTOCOLS if name != "strucrep"]
+    assert [row["variant"] for row in result.results] == ["strucrep", *others]
     assert result.protocol["name"] == "strucrep"
     assert {"iod:imm", "iod:paper", "floor", "object"} <= set(items.columns)
     assert result.results[0]["value"] == pytest.approx(np.nanmean(items["iod:strucrep"]))
-
-
-def test_image_errors_of_two_images_are_those_computed_by_hand():
-    true = np.zeros((2, 3, 2))
-    guess = np.array([[[3.0, 4.0], [0, 0], [9, 9]], [[1.0, 0], [np.nan, 0], [0, 3.0]]])
-    visible = np.array([[True, True, False], [True, True, True]])
-    errors = image_errors(guess, true, visible, np.array([10.0, 4.0]))
-    np.testing.assert_allclose(errors, [(5 + 0) / 2 / 10, (1 + 3) / 2 / 4])
 
 
 def test_the_score_is_the_mean_of_ratios(data):
@@ -92,20 +88,6 @@ def test_the_score_is_the_mean_of_ratios(data):
     assert result.results[0]["value"] == pytest.approx(np.nanmean(items["iod:imm"]))
     by_category = [row["value"] for row in result.results[0]["categories"].values()]
     assert result.results[0]["category_mean"] == pytest.approx(np.mean(by_category))
-
-
-def test_eyes_normalise_where_a_category_has_them_and_the_box_where_not(data):
-    rows = data.objects("test")
-    lengths = normalisers(data, rows)
-    for row, length in zip(rows, lengths, strict=True):
-        if data.object_category[row] == 1:
-            eyes = data.object_keypoints[row, 1] - data.object_keypoints[row, 0]
-            assert length == pytest.approx(np.hypot(*eyes))
-        else:
-            box = data.object_box[row]
-            assert length == max(box[2] - box[0], box[3] - box[1])
-    result, _ = evaluate(data, landmarks_of(data, mixed))
-    assert "inter-ocular distance where a category has eyes" in result.results[0]["unit"]
 
 
 def test_a_face_that_hides_an_eye_has_no_score_and_is_counted(tmp_path):
@@ -148,29 +130,10 @@ def test_dependent_landmarks_are_reported_with_their_rank(data):
     assert any("span, of 8: car 4, face 4" in note for note in result.notes)
 
 
-def test_fit_linear_gives_the_rank_and_the_smallest_map():
-    features = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
-    weights, rank = fit_linear(features, np.array([[2.0], [4.0], [6.0]]))
-    assert rank == 1
-    np.testing.assert_allclose(weights, [[1.0], [1.0]])
-
-
 def test_landmarks_in_one_place_are_no_better_than_the_floor(data):
     result, _ = evaluate(data, landmarks_of(data, lambda k: np.full_like(k, 7.0)))
     row = by_variant(result)["imm-bias"]
     assert row["value"] > 0.9 * row["floor"]
-
-
-def test_the_floor_is_the_average_in_the_frame_of_the_box(tmp_path):
-    fields = tiny_arrays()
-    box = fields["object/box"]
-    size = (box[:, 2:] - box[:, :2])[:, None]
-    place = np.array([[0.2, 0.3], [0.8, 0.3], [0.5, 0.7], [0.4, 0.1]])
-    keypoints = box[:, None, :2] + place * size
-    keypoints[fields["object/category"] == 1, 3] = np.nan
-    data = tiny_dataset(tmp_path / "still.h5", object_keypoints=keypoints)
-    found = mean_shape(data, data.objects("train"), data.objects("test"))
-    np.testing.assert_allclose(found, keypoints[data.objects("test")], atol=1e-9)
 
 
 def test_more_landmarks_than_rows_are_refused(data):
@@ -212,3 +175,160 @@ def test_an_unknown_preset_and_an_alpha_are_refused(data):
         evaluate(data, predicted(data), "im")
     with pytest.raises(UsageError, match="no alpha"):
         evaluate(data, predicted(data), None, [0.1])
+
+
+def at_one_place(fixed):
+    """Landmarks that all lie in one place: of every picture, or in the middle of the keypoints."""
+
+    def place(data):
+        rows = np.union1d(data.objects("train"), data.objects("test"))
+        size = data.object_size[rows][:, None].astype(float)
+        middle = np.nan_to_num(data.object_keypoints[rows])[:, :3].mean(axis=1, keepdims=True)
+        points = 0.35 * size - 0.5 if fixed else middle
+        return predicted(data, object_points=np.repeat(points, 3, axis=1))
+
+    return place
+
+
+def whole_cars(tmp_path):
+    """Like tiny.h5, but every object shows all its keypoints."""
+    visible = np.asarray(np.isfinite(tiny_arrays()["object/keypoints"]).all(axis=-1))
+    return tiny_dataset(tmp_path / "whole.h5", object_visible=visible)
+
+
+def test_landmarks_that_never_move_have_a_backward_floor_of_0_and_are_warned_of(data):
+    result, _ = evaluate(data, at_one_place(True)(data))
+    back = result.results[0]["backward"]
+    assert back["value"] == pytest.approx(0, abs=1e-9)
+    assert (back["floor"], back["apart"]) == (pytest.approx(0, abs=1e-9),) * 2
+    assert back["explained"] is None
+    assert any(note.startswith("The landmarks hardly move: they are ") for note in result.notes)
+    assert any("of an object lie in one place" in note for note in result.notes)
+
+
+def test_landmarks_in_one_place_that_follow_the_object_are_told_by_how_far_apart_they_lie(tmp_path):
+    data = whole_cars(tmp_path)
+    result, _ = evaluate(data, at_one_place(False)(data))
+    back = result.results[0]["backward"]
+    # In the unit frame of pictures of many sizes the middle is still linear in the keypoints.
+    assert back["explained"] == pytest.approx(1)
+    assert back["floor"] > 0.05
+    assert back["apart"] == pytest.approx(0, abs=1e-9)
+    assert any("of an object lie in one place" in note for note in result.notes)
+    assert not any("hardly move" in note for note in result.notes)
+
+
+def test_landmarks_that_follow_the_keypoints_are_explained_by_them(tmp_path):
+    data = whole_cars(tmp_path)
+    result, _ = evaluate(data, landmarks_of(data, lambda k: k[:, :3]))
+    row = result.results[0]
+    assert row["backward"]["value"] == pytest.approx(0, abs=1e-9)
+    assert row["backward"]["explained"] == pytest.approx(1)
+    assert row["backward"]["apart"] > 0.1 and row["backward"]["floor"] > 0.1
+    car = row["backward"]["categories"]["car"]
+    assert car["keypoints"] == ["left_wheel", "right_wheel", "roof", "light"]
+    assert (car["count"], car["floor"] > 0.1) == (10, True)
+    assert BACKWARD in result.notes
+
+
+def test_landmarks_at_random_are_explained_by_nothing(data):
+    noise = np.random.default_rng(0).uniform(0, 20, (60, 4, 2))
+    result, _ = evaluate(data, landmarks_of(data, lambda k: noise), "recommended")
+    assert result.results[0]["backward"]["explained"] < 0.2
+    row = result.results[0]
+    assert row["value"] == pytest.approx(row["floor"], rel=0.25)
+
+
+def test_only_objects_that_show_all_keypoints_it_reads_have_a_backward_error(data):
+    result, _ = evaluate(data, landmarks_of(data, mixed))
+    for name, own in result.results[0]["backward"]["categories"].items():
+        code = data.categories.index(name)
+        rows = data.objects("test")
+        rows = rows[data.object_category[rows] == code]
+        places = [data.keypoint_names[code].index(keypoint) for keypoint in own["keypoints"]]
+        assert own["count"] == data.object_visible[rows][:, places].all(axis=1).sum()
+
+
+def test_each_keypoint_has_an_error_a_floor_and_a_number_of_images(data):
+    result, _ = evaluate(data, landmarks_of(data, lambda k: np.tanh(k / 20)))
+    rows = data.objects("test")
+    for name, own in result.results[0]["categories"].items():
+        code = data.categories.index(name)
+        mine = rows[data.object_category[rows] == code]
+        assert list(own["keypoints"]) == data.keypoint_names[code]
+        counts = [point["count"] for point in own["keypoints"].values()]
+        assert counts == data.object_visible[mine].sum(axis=0)[: len(counts)].tolist()
+        values = [point["value"] for point in own["keypoints"].values()]
+        assert min(values) < own["value"] < max(values)
+    assert "keypoints" not in result.results[1]["categories"]["car"]
+
+
+def test_repeats_are_averaged_and_their_spread_is_told(data):
+    said = landmarks_of(
+        data, lambda k: k[:, :2] + np.random.default_rng(0).normal(0, 3, (60, 2, 2))
+    )
+    preset = derived(IOD_PROTOCOLS["saic"], fit_rows=12, repeats=4)
+    result, items = evaluate(data, said, preset)
+    row = result.results[0]
+    assert row["variant"] == "saic+rows=12x4" == result.protocol["name"]
+    assert row["value"] == pytest.approx(np.nanmean(items["iod:saic+rows=12x4"]))
+    values = row["repeats"]["values"]
+    assert (len(set(values)), row["repeats"]["seed"], row["fitted_on"]) == (4, 0, 24)
+    assert row["repeats"]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    one = evaluate(data, said, derived(IOD_PROTOCOLS["saic"], fit_rows=12))[0].results[0]
+    assert one["value"] == pytest.approx(values[0])
+    assert "repeats" not in one
+    assert evaluate(data, said, preset)[0].to_json() == result.to_json()
+    assert any("mean over 4 draws" in note for note in result.notes)
+    other = evaluate(data, said, derived(IOD_PROTOCOLS["saic"], fit_rows=12, repeats=4, seed=1))
+    assert other[0].results[0]["repeats"]["values"] != values
+
+
+def test_presets_that_cannot_draw_so_many_rows_are_named(data):
+    said = landmarks_of(data, lambda k: k[:, :1])
+    result, _ = evaluate(data, said, derived(IOD_PROTOCOLS["imm"], fit_rows=15))
+    variants = [row["variant"] for row in result.results]
+    assert "saic+rows=15" in variants and "halves+rows=15" not in variants
+    assert any("halves+rows=15 is not in the table" in note for note in result.notes)
+
+
+def test_a_split_can_be_scored_without_train_by_what_is_fitted_inside_it(data):
+    said = landmarks_of(data, lambda k: k[:, :1])
+    assert said.object_row is not None
+    kept = np.isin(said.object_row, data.objects("test"))
+    alone = replace(said, **cut(said, kept))
+    result, _ = evaluate(data, alone, "halves")
+    assert [row["variant"] for row in result.results] == ["halves", "paper"]
+    assert result.results[0]["value"] is not None and result.results[1]["floor"] is not None
+    assert any("imm is not in the table. There are no landmarks" in note for note in result.notes)
+
+
+def test_a_ridge_lets_a_map_have_more_unknowns_than_rows_unless_scored_on_them(data):
+    many = landmarks_of(data, lambda k: np.tile(k, (1, 6, 1)))
+    rows = by_variant(evaluate(data, many, "recommended")[0])
+    assert rows["recommended"]["keypoints"] == 7
+    assert rows["saic"]["value"] is not None and rows["imm"]["value"] is None
+
+
+def test_a_keypoint_that_no_map_tells_has_its_average(data):
+    result, _ = evaluate(data, at_one_place(True)(data), "recommended")
+    row = result.results[0]
+    # In the box's frame the place of the picture's middle still moves, so not for all of them.
+    assert row["value"] < 1.3 * row["floor"]
+    assert any("no map does better on objects left out" in note for note in result.notes)
+
+
+def test_without_a_length_to_divide_by_there_is_no_score(tmp_path):
+    visible = tiny_arrays()["object/visible"]
+    visible[:, 1:] = False
+    data = tiny_dataset(tmp_path / "one.h5", object_visible=visible)
+    said = landmarks_of(data, lambda k: k[:, :1])
+    preset = derived(IOD_PROTOCOLS["imm"], normaliser="keypoint-extent")
+    with pytest.raises(JladkitError, match="has a longer side of the visible keypoints' extent"):
+        evaluate(data, said, preset)
+
+
+def test_a_ridge_too_needs_objects_that_show_a_keypoint(data):
+    said = landmarks_of(data, lambda k: k[:, :2])
+    with pytest.raises(JladkitError, match="fits a keypoint on at least 2 objects"):
+        evaluate(data, said, derived(IOD_PROTOCOLS["recommended"], fit_rows=1))
