@@ -5,7 +5,7 @@ phase "align" updates {W_A, W_C} and phase "detect" updates {W_D}, each with {W_
 backbone is trained too. The loss is (11) with its own weights in each.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class JointTrainee:
         self.frozen = not self.plan.backbone_from
         # Where both sides have networks of their own, each keeps its own best weights.
         apart = self.frozen
-        self.kept = [
+        self.kept: Sequence[loop.Kept] = [
             loop.Kept("pck@0.1", True, ("alignment.", "uncertainty.") if apart else ("",)),
             *([loop.Kept("iod", False, ("landmarks.",))] if apart else []),
         ]
@@ -105,7 +105,12 @@ class JointTrainee:
         """Compute the backbone's maps of all pictures, and of warped ones, once."""
         data, plan, size = self.data, self.plan, self.model.size
         ends = np.concatenate([self.train_pairs, self.val_pairs])
-        rows = [self.train_objects, data.objects("val"), data.pair_source[ends], data.pair_target[ends]]
+        rows = [
+            self.train_objects,
+            data.objects("val"),
+            data.pair_source[ends],
+            data.pair_target[ends],
+        ]
         known = np.unique(np.concatenate(rows))
         self.place = np.full(len(data.object_category), -1)
         self.place[known] = np.arange(len(known))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.model.backbones import LITE0, Backbone, create_model, load_weights
@@ -41,14 +42,35 @@ def test_running_statistics_stay_put_while_the_rest_trains():
 
 
 def test_a_local_file_of_torchvision_resnet101_weights_is_taken(tmp_path: Path):
-    state = timm.create_model("resnet101", pretrained=False).state_dict()  # torchvision's own keys
-    torch.save(state, tmp_path / "resnet101.pth")
+    theirs = timm.create_model("resnet101", pretrained=False).eval()  # torchvision's own keys
+    generator = torch.Generator().manual_seed(0)
+    for name, value in theirs.state_dict().items():
+        if ".bn" in name or name.startswith("bn"):  # as if trained
+            value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+    torch.save(theirs.state_dict(), tmp_path / "resnet101.pth")
     backbone = Backbone("resnet101", ["layer3"], str(tmp_path / "resnet101.pth"))
-    key = "layer3.22.conv3.weight"
-    found = next(v for k, v in backbone.state_dict().items() if k.endswith(key))
-    assert torch.equal(found, state[key])
+    images = torch.rand(1, 3, 64, 64, generator=generator)
     with torch.inference_mode():
-        assert backbone(torch.rand(1, 3, 64, 64)).shape == (1, 1024, 4, 4)
+        found = backbone(images)
+        inner = theirs.maxpool(
+            theirs.act1(theirs.bn1(theirs.conv1((images - backbone.mean) / backbone.std)))
+        )
+        expected = theirs.layer3(theirs.layer2(theirs.layer1(inner)))
+    assert found.shape == (1, 1024, 4, 4)
+    torch.testing.assert_close(found, F.normalize(expected, dim=1), atol=1e-4, rtol=1e-3)
+
+
+def test_folded_batch_normalisation_leaves_none_and_changes_nothing():
+    backbone = Backbone(LITE0, LAYERS)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in backbone.modules())
+    theirs = create_model(LITE0, "").eval()
+    images = torch.rand(1, 3, 96, 64, generator=torch.manual_seed(0))
+    with torch.inference_mode():
+        inner = theirs.bn1(theirs.conv_stem(images * 2 - 1))
+        for block in theirs.blocks[:5]:
+            inner = block(inner)
+        found = backbone(images)[:, :112] * 2**0.5
+    torch.testing.assert_close(found, F.normalize(inner, dim=1), atol=1e-5, rtol=1e-4)
 
 
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path):

@@ -175,6 +175,15 @@ def test_normalised_joint_loss_is_one_where_maps_do_not_overlap():
     assert losses.normalised_joint_loss(source, target, still, torch.zeros(1, 4, 4)).item() == 1
 
 
+def test_coordinate_joint_loss_is_the_squared_distance_over_sigma():
+    source, target = torch.zeros(1, 1, 4, 8), torch.zeros(1, 1, 4, 8)
+    source[0, 0, 1, 2], target[0, 0, 3, 6] = 0.5, 0.1
+    field = cell_grid(4, 8)[None] + 1  # carries (2, 1) to (3, 2); the target's is at (6, 3)
+    log_sigma = torch.full((1, 4, 8), math.log(2))
+    found = losses.coordinate_joint_loss(source, target, field, log_sigma)
+    assert found.item() == pytest.approx(((3 / 8) ** 2 + (1 / 4) ** 2) / 2)
+
+
 def test_joint_loss_is_zero_where_the_field_carries_one_map_onto_the_other():
     target = torch.zeros(1, 1, 6, 6)
     target[0, 0, 2:4, 2:4] = 0.7

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jladkit.formats.dataset import Dataset
-from jladkit.model.backbones import LITE0, Backbone
-from jladkit.training.loading import Images, from_square, to_square
+from jladkit.training.loading import Images, batch_of, from_square, to_square
 
 
 def test_a_dot_stands_where_its_keypoint_says_after_squashing(dots: Dataset):

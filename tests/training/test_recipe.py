@@ -47,7 +47,7 @@ def test_every_recipe_of_the_joint_method_fits_its_sections(name: str):
         (["loss.window=0"], r"loss\.window must be at least 1, but is 0"),
         (["model.width=24"], r"model\.width must be a multiple of 16, but is 24"),
         (["seed=3"], r"--set must be section\.key=value"),
-        (["loss.joint=sum"], "printed, normalised, none"),
+        (["loss.joint=sum"], "printed, normalised, coordinates, none"),
     ],
 )
 def test_wrong_settings_are_refused_in_a_sentence(settings: list[str], message: str):
