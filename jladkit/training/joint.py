@@ -73,6 +73,7 @@ class Joint:
             out,
             seed=plan.seed,
             validate_every=plan.validate_every,
+            snapshots=plan.snapshots,
             resume=resume,
             progress=progress,
         )

@@ -70,6 +70,7 @@ class TrainConfig:
             times faster on processors with AMX and slower on those without.
         warps: of each training picture whose features are computed once and drawn from; 0 warps
             pictures anew in every step. Nothing to a backbone that is trained.
+        snapshots: keep the best weights as they are at the end of each phase too.
     """
 
     seed: int = 0
@@ -82,6 +83,7 @@ class TrainConfig:
     backbone_from: str = ""
     precision: str = "float32"
     warps: int = 0
+    snapshots: bool = False
     validate_every: int = 50
 
     def __post_init__(self) -> None:

@@ -258,7 +258,8 @@ class JointTrainee:
             entropy = losses.window_cross_entropy(
                 source, warped, self.losses.window, self.losses.temperature
             )
-        shift = (found - cell_grid(*found.shape[-2:], found.device)) / found.shape[-1]
+        height, width = found.shape[-2:]
+        shift = (found - cell_grid(height, width, found.device)) / width
         return {
             "alignment": losses.alignment_loss(entropy, log_sigma),
             "displacement": shift.square().sum(dim=1).mean(),

@@ -6,6 +6,7 @@ run that was stopped goes on exactly as if it had not been.
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,10 +19,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from jladkit.errors import JladkitError, UsageError
-from jladkit.formats.files import make_folder, to_json
+from jladkit.formats.files import make_folder, to_json, written_aside
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
 
 MODEL, STATE, LOG = "model.safetensors", "state.safetensors", "log.jsonl"
+SNAPSHOT = "after-{:02d}-{}.safetensors"  # number of the phase from 0, its name
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def train(
     resume: bool = False,
     progress: bool = True,
     checkpoint_seconds: float = 60,
+    snapshots: bool = False,
     stop_after: int | None = None,
 ) -> Path:
     """Train to the end and return the path of the best weights.
@@ -95,6 +98,7 @@ def train(
         validate_every: steps; a phase's end is always validated.
         resume: go on from state.safetensors.
         checkpoint_seconds: how long between checkpoints; one is written at every validation too.
+        snapshots: keep the best weights as they are at the end of each phase.
         stop_after: leave after this many steps of the whole run (for tests of resuming).
 
     Raises:
@@ -120,7 +124,7 @@ def train(
         tqdm(total=total, initial=at.step, unit="step", disable=not progress) as bar,
     ):
         start = 0
-        for phase in phases:
+        for number, phase in enumerate(phases):
             end = start + phase.steps
             if at.step >= end:
                 start = end
@@ -139,6 +143,8 @@ def train(
                 if due:
                     record["validation"] = validate(trainee, at, out)
                     bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
+                if snapshots and at.step == end:
+                    keep_aside(out / MODEL, out / SNAPSHOT.format(number, phase.name))
                 log.write(to_json(record) + "\n")
                 if due or time.monotonic() - saved > checkpoint_seconds or at.step == stop_after:
                     log.flush()
@@ -194,6 +200,12 @@ def validate(trainee: Trainee, at: Progress, out: Path) -> dict[str, float]:
             }
         write_checkpoint(out / MODEL, tensors, {**trainee.label, "best": at.best})
     return at.scores
+
+
+def keep_aside(path: Path, copy: Path) -> None:
+    """Another name for what `path` holds now; writing it anew leaves the copy alone."""
+    with written_aside(copy) as aside:
+        os.link(path, aside)
 
 
 def improves(kept: Kept, at: Progress) -> bool:

@@ -94,10 +94,9 @@ def opened(path: Path, count: int) -> NDArray[np.float16]:
     """A file of maps, read as it is asked for."""
     try:
         store = np.load(path, mmap_mode="r", allow_pickle=False)
-        fits = store.dtype == np.float16 and store.ndim == 4 and len(store) == count
     except (OSError, ValueError, EOFError):
-        fits = False
-    if not fits:
+        store = np.empty(0)
+    if store.dtype != np.float16 or store.ndim != 4 or len(store) != count:
         raise JladkitError(f"{path} must hold {count} feature maps and does not. Delete it.")
     return store
 

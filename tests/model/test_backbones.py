@@ -1,6 +1,7 @@
 """Backbones: the wheel's weights, foreign files, and layers by name."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -42,7 +43,7 @@ def test_running_statistics_stay_put_while_the_rest_trains():
 
 
 def test_a_local_file_of_torchvision_resnet101_weights_is_taken(tmp_path: Path):
-    theirs = timm.create_model("resnet101", pretrained=False).eval()  # torchvision's own keys
+    theirs: Any = timm.create_model("resnet101", pretrained=False).eval()  # torchvision's own keys
     generator = torch.Generator().manual_seed(0)
     for name, value in theirs.state_dict().items():
         if ".bn" in name or name.startswith("bn"):  # as if trained
@@ -63,7 +64,7 @@ def test_a_local_file_of_torchvision_resnet101_weights_is_taken(tmp_path: Path):
 def test_folded_batch_normalisation_leaves_none_and_changes_nothing():
     backbone = Backbone(LITE0, LAYERS)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in backbone.modules())
-    theirs = create_model(LITE0, "").eval()
+    theirs: Any = create_model(LITE0, "").eval()
     images = torch.rand(1, 3, 96, 64, generator=torch.manual_seed(0))
     with torch.inference_mode():
         inner = theirs.bn1(theirs.conv_stem(images * 2 - 1))

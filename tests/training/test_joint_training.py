@@ -288,3 +288,17 @@ def test_the_pull_towards_the_identity_shortens_the_field(dots: Dataset):
 def test_settings_that_cannot_be_are_refused(dots: Dataset, field: str, value: str):
     with pytest.raises(UsageError, match=rf"train\.{field} must be"):
         trainee(dots, f"train.{field}={value}")
+
+
+def test_snapshots_hold_the_best_weights_up_to_the_end_of_their_phase(
+    dots: Dataset, tmp_path: Path
+):
+    settings = [*TINY, "train.snapshots=true"]
+    best = Joint.train(dots, "cpu", settings, tmp_path, device=CPU, progress=False)
+    names = ["after-00-synthetic", "after-01-align", "after-02-detect"]
+    labels = [read_checkpoint(tmp_path / f"{name}.safetensors")[1] for name in names]
+    for label, end in zip(labels, (4, 7, 10), strict=True):
+        assert all(step <= end for _, step in label["best"].values())
+    last = read_checkpoint(tmp_path / "after-02-detect.safetensors")[0]
+    assert all(torch.equal(value, last[name]) for name, value in read_checkpoint(best)[0].items())
+    Joint.load(tmp_path / "after-00-synthetic.safetensors", CPU)
