@@ -17,6 +17,7 @@ COMMANDS = {
     "inspect": "jladkit.cli.inspect:command",
     "predict": "jladkit.cli.predict:command",
     "report": "jladkit.cli.report:command",
+    "reproduce": "jladkit.cli.reproduce:command",
     "train": "jladkit.cli.train:command",
 }
 
@@ -29,6 +30,7 @@ SUMMARIES = {
     "inspect": "Summarise a dataset.h5, predictions.h5 or result.json; draw its pairs.",
     "predict": "Store what a method says about a split.",
     "report": "Tables and figures from result files.",
+    "reproduce": "Table 1 on your data: separate against joint learning, with controls.",
     "train": "Train a method.",
 }
 

@@ -95,7 +95,7 @@ def opened(path: Path, count: int) -> NDArray[np.float16]:
     try:
         store = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        store = np.empty(0)
+        store = np.empty(0, np.float16)
     if store.dtype != np.float16 or store.ndim != 4 or len(store) != count:
         raise JladkitError(f"{path} must hold {count} feature maps and does not. Delete it.")
     return store

@@ -1,0 +1,179 @@
+"""jladkit reproduce"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from jladkit import registry
+from jladkit.cli.demo import step
+from jladkit.cli.text import grid
+from jladkit.formats.dataset import open_dataset
+from jladkit.formats.files import write_text
+
+# What is trained: a name, and what it changes in the recipe.
+RUNS: dict[str, tuple[str, ...]] = {
+    "joint": (),
+    "no-joint": ("loss.joint='none'",),
+    "pulled": ("loss.joint='none'", "loss.identity=300.0"),
+    "wo-um": ("model.uncertainty=false",),
+    "wo-ss": ("model.self_similarity=false",),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of Table 1: what a reader sees, the run that its weights are of, and which file."""
+
+    label: str
+    run: str
+    weights: str = "model.safetensors"
+
+
+CONTROL = "control: real pairs, without (10)"
+ROWS = (
+    Row("separate: synthetic warps only", "joint", "after-00-synthetic.safetensors"),
+    *(
+        Row(f"joint, alternation {n}", "joint", f"after-{2 * n:02d}-detect.safetensors")
+        for n in (1, 2, 3, 4)
+    ),
+    Row(CONTROL, "no-joint"),
+    Row("control: the same, pulled to the identity", "pulled"),
+    Row("joint without uncertainty (wo/UM)", "wo-um"),
+    Row("joint without self-similarity (wo/SS)", "wo-ss"),
+)
+SCORES = (("pck", "jlad", "pck@0.1"), ("iod", "recommended", "iod:recommended"))
+
+
+@click.command("reproduce")
+@click.argument("datasets", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder of runs and results."
+)
+@click.option(
+    "--seed", "seeds", multiple=True, type=click.IntRange(min=0), default=(0, 1, 2),
+    show_default=True, help="May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--run", "runs", multiple=True, type=click.Choice(list(RUNS)),
+    help="Only these runs, and the rows they give.  [default: all]",
+)  # fmt: skip
+@click.option("--recipe", default="cpu", show_default=True, help="As `train` takes it.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="As `train` takes it."
+)
+def command(
+    datasets: tuple[Path, ...],
+    out: Path,
+    seeds: tuple[int, ...],
+    runs: tuple[str, ...],
+    recipe: str,
+    settings: tuple[str, ...],
+) -> None:
+    """Table 1 on your data: separate against joint learning, each alternation, with controls.
+
+    Trains every run with every seed, scores it, and writes OUT/NAME/table1.txt. What is done already
+    is not done again, so a stopped call goes on where it was.
+    """
+    for path in datasets:
+        name = open_dataset(path).name
+        folder = out / name
+        rows = [row for row in ROWS if not runs or row.run in runs]
+        for seed in seeds:
+            for run in dict.fromkeys(row.run for row in rows):
+                one_run(path, folder, run, seed, recipe, settings, rows)
+        lines = table(folder, rows, seeds, name)
+        write_text(folder / "table1.txt", "\n".join(lines) + "\n")
+        click.echo("\n".join(["", *lines]))
+
+
+def one_run(
+    data: Path,
+    folder: Path,
+    run: str,
+    seed: int,
+    recipe: str,
+    settings: Sequence[str],
+    rows: Sequence[Row],
+) -> None:
+    """Train one run with one seed and score the rows that it gives, unless that is done."""
+    own = [row for row in rows if row.run == run]
+    missing = [
+        (row, metric, protocol)
+        for row in own
+        for metric, protocol, _ in SCORES
+        if not items_path(folder, row, seed, metric, protocol).exists()
+    ]
+    if not missing:
+        return
+    place = folder / run / f"seed-{seed}"
+    said = [*RUNS[run], *settings, "train.rounds=4", "train.snapshots=true", f"train.seed={seed}"]
+    resume = ["--resume"] if (place / "state.safetensors").exists() else []
+    step("train", "--data", data, "--method", "joint", "--recipe", recipe, "--out", place,
+         "--cache", folder / "cache", *(w for s in said for w in ("--set", s)), *resume)  # fmt: skip
+    for row in dict.fromkeys(row for row, _, _ in missing):
+        predicted = scores_folder(folder, row, seed) / "predictions.h5"
+        step("predict", "--data", data, "--checkpoint", place / row.weights, "--out", predicted,
+             "--overwrite")  # fmt: skip
+        for metric, protocol, _ in SCORES:
+            step("evaluate", "--data", data, "--metric", metric, "--protocol", protocol,
+                 "--predictions", predicted, "--out", predicted.parent, "--json", quiet=True)  # fmt: skip
+        predicted.unlink()
+
+
+def scores_folder(folder: Path, row: Row, seed: int) -> Path:
+    """Where a row's scores lie."""
+    return folder / row.run / f"seed-{seed}" / "scores" / Path(row.weights).stem
+
+
+def items_path(folder: Path, row: Row, seed: int, metric: str, protocol: str) -> Path:
+    """The per-item table that `evaluate` writes."""
+    within = scores_folder(folder, row, seed) / folder.name / "joint"
+    return within / f"{metric}-{protocol}-test.parquet"
+
+
+def table(folder: Path, rows: Sequence[Row], seeds: Sequence[int], name: str) -> list[str]:
+    """Table 1 in words: both scores with intervals, and what they are above the control."""
+    rows_of = registry.load("metric", "jladkit.evaluators.seeds:rows_of_seeds")
+    labels = [row.label for row in rows]
+    reference = CONTROL if CONTROL in labels else labels[0]
+    columns: list[list[Any]] = []
+    for metric, protocol, column in SCORES:
+        tables = {
+            row.label: [
+                pd.read_parquet(items_path(folder, row, seed, metric, protocol)) for seed in seeds
+            ]
+            for row in rows
+        }
+        columns.append(rows_of(tables, column, reference))
+    head = ["", "PCK@0.1", "less the reference", "IOD", "less the reference"]
+    body = [
+        [label, *(cell for found in columns for cell in cells(found[at]))]
+        for at, label in enumerate(labels)
+    ]
+    lines = grid(head, body)
+    return [
+        f"{name}: {len(seeds)} seeds, mean [95 % interval over images] ± deviation over seeds, percent.",
+        f"Reference: {reference}.",
+        "",
+        *lines,
+    ]
+
+
+def cells(row: Any) -> list[str]:
+    """A score and its distance from the reference, as two cells."""
+
+    def spelled(value: float | None, low: float | None, high: float | None, form: str) -> str:
+        if value is None:
+            return "-"
+        ends = "" if low is None or high is None else f" [{100 * low:{form}}, {100 * high:{form}}]"
+        return f"{100 * value:{form}}{ends}"
+
+    mean = spelled(row.mean.value, row.mean.low, row.mean.high, ".1f")
+    if row.deviation is not None:
+        mean += f" ± {100 * row.deviation:.1f}"
+    gap = row.gap
+    return [mean, "" if gap is None else spelled(gap.value, gap.low, gap.high, "+.1f")]

@@ -1,0 +1,56 @@
+"""jladkit reproduce: every run and row once, resumed where it was stopped."""
+
+from pathlib import Path
+
+import pytest
+
+from jladkit.cli import reproduce
+from tests.cli.conftest import Typed
+from tests.cli.test_train import TINY
+
+SETTINGS = [w for s in [*TINY, "train.warps=1"] if "rounds" not in s for w in ("--set", s)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reproduce") / "out"
+
+
+def test_two_runs_with_one_seed_give_seven_rows_and_a_second_call_does_nothing(
+    jladkit: Typed, dots_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+):
+    words = ["reproduce", dots_path, "--out", whole, "--seed", 0,
+             "--run", "joint", "--run", "no-joint", *SETTINGS]  # fmt: skip
+    code, out, err = jladkit(*words)
+    assert code == 0, err
+    lines = out.strip().splitlines()
+    labels = [row.label for row in reproduce.ROWS if row.run in ("joint", "no-joint")]
+    assert len(labels) == 6
+    assert [line.split("  ")[0] for line in lines[-6:]] == labels
+    assert reproduce.CONTROL in lines[1]
+    assert (whole / "dots" / "table1.txt").read_text().strip() == out.strip()
+
+    monkeypatch.setattr(reproduce, "step", None)  # a step would fail now
+    code, again, err = jladkit(*words)
+    assert (code, again) == (0, out)
+
+
+def test_rows_that_are_missing_are_made_from_the_run_that_is_there(
+    jladkit: Typed, dots_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+):
+    row = next(row for row in reproduce.ROWS if "alternation 2" in row.label)
+    lost = reproduce.items_path(whole / "dots", row, 0, "pck", "jlad")
+    lost.unlink()
+    steps: list[str] = []
+    plain = reproduce.step
+
+    def noted(*words: object, **options: bool) -> None:
+        steps.append(str(words[0]))
+        plain(*words, **options)
+
+    monkeypatch.setattr(reproduce, "step", noted)
+    words = ["reproduce", dots_path, "--out", whole, "--seed", 0, "--run", "joint", *SETTINGS]
+    code, _, err = jladkit(*words)
+    assert code == 0, err
+    assert steps == ["train", "predict", "evaluate", "evaluate"]
+    assert lost.exists()
