@@ -38,7 +38,7 @@ images/                          the pictures that its file_name fields name
 """,
 )
 CODES = frozenset((0, 1, 2))  # of a keypoint: absent, hidden, visible
-NOWHERE = {code: Point(math.nan, math.nan, False, code) for code in CODES}
+NOWHERE = {float(code): Point(math.nan, math.nan, False, code) for code in CODES}
 VISIBLE = 2
 IMAGE_FOLDERS = ("images", "Images", "")  # where pictures usually lie below ROOT
 

@@ -286,7 +286,7 @@ def padded(image: Image.Image, x1: int, y1: int, x2: int, y2: int, padding: str)
 
 def framed(inside: Image.Image, left: int, top: int, size: tuple[int, int]) -> Image.Image:
     """`inside` at (left, top) of a picture of `size`, its border repeated all around."""
-    whole = Image.new("RGB", size)
+    whole = Image.new("RGB", size, None)  # not blackened first: every pixel is set below
     whole.paste(inside, (left, top))
     right, below = left + inside.width, top + inside.height
     # Rows first, then columns of what is there by then.

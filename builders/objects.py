@@ -215,7 +215,8 @@ def wanted_boxes(
     for annotation in annotations:
         box = crops.clip_box(annotation.box, *opened.size)
         width, height = (box[2:] - box[:2]).tolist()
-        if not (np.isfinite(annotation.box).all() and width > 0 and height > 0):
+        finite = all(map(math.isfinite, annotation.box.tolist()))
+        if not (finite and width > 0 and height > 0):
             found.refuse("box empty or outside the picture", path)
         elif max(width, height) < min_side:
             found.skip(f"box below {min_side:g} px", path)
