@@ -132,7 +132,8 @@ def make_shards(
         workers = job.workers if len(units) >= FEW_UNITS else 1
         n_jobs = -1 if job.scheduler else workers
         # Batches of several shards would let a worker idle at the end while another has two.
-        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
+        single: Any = 1  # joblib's hints know the default only, which is text
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=single)
         done = cast(Iterable[Path], parallel(calls))
         with tqdm(total=len(units), desc="reading", disable=None) as bar:
             for _, group in zip(done, groups, strict=True):
