@@ -8,6 +8,7 @@ changes nothing.
 import contextlib
 import hashlib
 import json
+import pickle
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -84,8 +85,7 @@ def read_all(
         JladkitError: files are missing, or something is broken under --strict.
     """
     parts = job.parts.absolute()
-    key = json.dumps([__version__, repr(options), job.strict, repr(read), repr(list(units))])
-    shards.prepare(parts, hashlib.sha256(key.encode()).hexdigest())
+    shards.prepare(parts, key_of(units, read, options, job))
     try:
         paths = make_shards(units, read, parts, job)
         result = Read(paths)
@@ -109,6 +109,14 @@ def read_all(
         shutil.rmtree(parts, ignore_errors=True)
 
 
+def key_of(units: Sequence[Unit], read: Callable[[Unit], Found], options: Any, job: Job) -> str:
+    """What tells parts of the same build, begun by whatever process, from those of another."""
+    # Not of its repr, which has the address of the function `read`: pickle has its name.
+    return hashlib.sha256(
+        pickle.dumps([__version__, options, job.strict, read, list(units)])
+    ).hexdigest()
+
+
 def make_shards(
     units: Sequence[Unit], read: Callable[[Unit], Found], folder: Path, job: Job
 ) -> list[Path]:
@@ -123,7 +131,9 @@ def make_shards(
     with backend(job):
         workers = job.workers if len(units) >= FEW_UNITS else 1
         n_jobs = -1 if job.scheduler else workers
-        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+        # Batches of several shards would let a worker idle at the end while another has two.
+        single: Any = 1  # joblib's hints know the default only, which is text
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=single)
         done = cast(Iterable[Path], parallel(calls))
         with tqdm(total=len(units), desc="reading", disable=None) as bar:
             for _, group in zip(done, groups, strict=True):

@@ -37,7 +37,8 @@ ABOUT = About(
 images/                          the pictures that its file_name fields name
 """,
 )
-CODES = (0, 1, 2)  # of a keypoint: absent, hidden, visible
+CODES = frozenset((0, 1, 2))  # of a keypoint: absent, hidden, visible
+NOWHERE = {float(code): Point(math.nan, math.nan, False, code) for code in CODES}
 VISIBLE = 2
 IMAGE_FOLDERS = ("images", "Images", "")  # where pictures usually lie below ROOT
 
@@ -280,12 +281,12 @@ def read_annotation(
     category, keypoints = names[record["category_id"]]
     try:
         flat = [float(value) for value in record.get("keypoints", [])]
-        box = np.array(record["bbox"], dtype=float).reshape(4)
+        box = np.array(record["bbox"], dtype=float).reshape(4).tolist()
     except (KeyError, TypeError, ValueError):
-        flat, box = [], np.full(4, np.nan)
+        flat, box = [], [math.nan] * 4
     codes = flat[2::3]
-    whole = len(flat) == 3 * len(keypoints) and all(code in CODES for code in codes)
-    if not whole or not np.isfinite(box).all():
+    whole = len(flat) == 3 * len(keypoints) and CODES.issuperset(codes)
+    if not whole or not all(map(math.isfinite, box)):
         found.refuse(
             "annotation broken", path,
             f"Give annotation {record.get('id')} a bbox of four numbers and {3 * len(keypoints)} "
@@ -297,8 +298,8 @@ def read_annotation(
         if code > 0 and math.isfinite(x) and math.isfinite(y):
             points[keypoint] = Point(x, y, code == VISIBLE, int(code))
         else:
-            points[keypoint] = Point(math.nan, math.nan, False, int(code))
-    x, y, width, height = box - 0.5 * np.array([1, 1, 0, 0])
+            points[keypoint] = NOWHERE[code]
+    x, y, width, height = box[0] - 0.5, box[1] - 0.5, *box[2:]
     return Annotation(image, index, category, points, np.array([x, y, x + width, y + height]))
 
 

@@ -120,6 +120,9 @@ def as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         upper = np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255)
         return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
+    if image.mode == "RGB":  # convert would copy it
+        image.load()
+        return image
     return image.convert("RGB")
 
 
@@ -130,8 +133,8 @@ def looks_like_html(raw: bytes) -> bool:
 
 def clip_box(box: np.ndarray, width: int, height: int) -> np.ndarray:
     """(4,) x1 y1 x2 y2 edges of `box` inside a picture; no area is left where it lies outside."""
-    low, high = np.array([-0.5, -0.5]), np.array([width - 0.5, height - 0.5])
-    return np.concatenate([np.clip(box[:2], low, high), np.clip(box[2:], low, high)])
+    high = np.array([width, height, width, height]) - 0.5
+    return np.minimum(np.maximum(box, -0.5), high)
 
 
 def window_around(box: np.ndarray, margin: float, shape: str = "square") -> Window:
@@ -142,13 +145,12 @@ def window_around(box: np.ndarray, margin: float, shape: str = "square") -> Wind
         margin: what to add on each side, as a share of the box's longer side.
         shape: "square" makes both sides as long as the longer one; else the box's shape stays.
     """
-    sides = box[2:] - box[:2]
-    wide = np.full(2, sides.max()) if shape == "square" else sides
-    wide = wide + 2 * margin * sides.max()
-    width, height = (max(1, math.ceil(side - 1e-9)) for side in wide)
-    centre = (box[:2] + box[2:]) / 2 + 0.5
-    left, top = round(float(centre[0] - width / 2)), round(float(centre[1] - height / 2))
-    return Window(left, top, width, height)
+    x1, y1, x2, y2 = box.tolist()  # plain numbers: of so few, arrays take several times as long
+    longer = max(x2 - x1, y2 - y1)
+    wide, high = (longer, longer) if shape == "square" else (x2 - x1, y2 - y1)
+    width, height = (max(1, math.ceil(side + 2 * margin * longer - 1e-9)) for side in (wide, high))
+    left, top = (x1 + x2) / 2 + 0.5 - width / 2, (y1 + y2) / 2 + 0.5 - height / 2
+    return Window(round(left), round(top), width, height)
 
 
 def stored_size(window: Window, size: int, shape: str) -> tuple[int, int]:
@@ -284,7 +286,7 @@ def padded(image: Image.Image, x1: int, y1: int, x2: int, y2: int, padding: str)
 
 def framed(inside: Image.Image, left: int, top: int, size: tuple[int, int]) -> Image.Image:
     """`inside` at (left, top) of a picture of `size`, its border repeated all around."""
-    whole = Image.new("RGB", size)
+    whole = Image.new("RGB", size, None)  # not blackened first: every pixel is set below
     whole.paste(inside, (left, top))
     right, below = left + inside.width, top + inside.height
     # Rows first, then columns of what is there by then.
@@ -299,7 +301,7 @@ def spread(image: Image.Image, line: Corners, over: Corners) -> None:
     """Fill a part of `image` with copies of one of its rows or columns."""
     size = over[2] - over[0], over[3] - over[1]
     if min(size) > 0:
-        image.paste(image.crop(line).resize(size, Image.Resampling.NEAREST), over)
+        image.paste(image.resize(size, Image.Resampling.NEAREST, box=line), over)
 
 
 def encode(image: Image.Image, encoding: str = "jpeg", quality: int = QUALITY) -> bytes:

@@ -1,10 +1,12 @@
 """One annotated object, from what a source says about it to its row in dataset.h5."""
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +28,9 @@ class Point(NamedTuple):
     y: float
     visible: bool
     status: int = -1
+
+
+NO_POINT = Point(math.nan, math.nan, False)
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,8 @@ class Found:
         One that is not there is noted as missing, which stops the build unless --allow-missing.
         """
         try:
-            raw = path.read_bytes()
-            stat = path.stat()
+            with path.open("rb", buffering=0) as file:  # a buffer would be passed by
+                raw, stat = file.read(), os.fstat(file.fileno())
         except FileNotFoundError:
             self.missing.append(str(path))
             return None
@@ -209,10 +214,11 @@ def wanted_boxes(
     """The annotations whose boxes, clipped to the picture, are large enough; and these boxes."""
     for annotation in annotations:
         box = crops.clip_box(annotation.box, *opened.size)
-        sides = box[2:] - box[:2]
-        if not (np.isfinite(annotation.box).all() and (sides > 0).all()):
+        width, height = (box[2:] - box[:2]).tolist()
+        finite = all(map(math.isfinite, annotation.box.tolist()))
+        if not (finite and width > 0 and height > 0):
             found.refuse("box empty or outside the picture", path)
-        elif sides.max() < min_side:
+        elif max(width, height) < min_side:
             found.skip(f"box below {min_side:g} px", path)
         else:
             yield annotation, box
@@ -300,12 +306,13 @@ def object_arrays(
     """
     count, most = len(objects), max((len(row) for row in names.values()), default=0)
     codes = {name: code for code, name in enumerate(names)}
-    points = np.full((count, most, 4), [np.nan, np.nan, 0, -1])
-    for row, stored in enumerate(objects):
-        told = stored.annotation.points
-        for k, name in enumerate(names[stored.annotation.category]):
-            if name in told:
-                points[row, k] = told[name]
+    rows = {
+        name: [*keypoints, *[""] * (most - len(keypoints))] for name, keypoints in names.items()
+    }
+    listed = (stored.annotation.points.get(name, NO_POINT)
+              for stored in objects for name in rows[stored.annotation.category])  # fmt: skip
+    numbers, shape = chain.from_iterable(listed), (count, most, len(NO_POINT))
+    points = np.fromiter(numbers, float, math.prod(shape)).reshape(shape)
     to_source = np.array([s.to_source for s in objects]).reshape(-1, 2, 3)
     boxes = to_stored(to_source, np.array([s.box for s in objects]).reshape(-1, 2, 2))
     told = [stored.annotation for stored in objects]

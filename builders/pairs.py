@@ -14,6 +14,7 @@ import numpy as np
 
 CHUNK = 1 << 18  # pairs that are looked at together
 MOST_LISTED = 1 << 22  # pairs in blocks up to which all are looked at: a second
+TABLE = 1 << 15  # entries of a table of pairs: small enough for a processor's cache
 NO_REACH = 1e-3  # degrees; cells may not be infinitely small
 
 BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
@@ -27,8 +28,9 @@ Difference = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class Poses:
     """How far the poses of objects differ, and where to look for those that agree.
 
-    `difference` takes rows of two objects (m,), (m,) and gives (m,) how far they are apart, inf
-    where they do not agree. Only pairs of objects within `reach` (D,) of each other on every one
+    `difference` takes rows of two objects, in arrays whose shapes go together, say (m,) and (m,)
+    or (a, 1) and (1, b), and gives how far they are apart in the shape of both, inf where they do
+    not agree. Only pairs of objects within `reach` (D,) of each other on every one
     of the `axes` (n, D) can agree; an axis with a finite `period` (D,) wraps around.
     """
 
@@ -84,7 +86,7 @@ def viewpoints(viewpoint: np.ndarray, azimuth: float, elevation: float, theta: f
         apart = np.abs(angles[i] - angles[j])
         turned = apart % 360
         apart = np.where(np.isfinite(period), np.minimum(turned, 360 - turned), apart)
-        return np.where((apart <= tolerance).all(axis=1), apart.max(axis=1), np.inf)
+        return np.where((apart <= tolerance).all(axis=-1), apart.max(axis=-1), np.inf)
 
     return Poses(difference, float(tolerance.max()), angles, tolerance, period)
 
@@ -104,18 +106,18 @@ def keypoint_poses(
         tolerance: as a share of the box's sides; a distance equal to it agrees.
     """
     inside = (keypoints - box[:, None, :2]) / (box[:, None, 2:] - box[:, None, :2])
+    inside = np.where(visible[..., None], inside, np.nan)
     across, down = (np.ascontiguousarray(inside[..., axis].T) for axis in (0, 1))  # (K, n)
 
     def difference(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        apart = np.zeros(len(i))
-        alive = np.arange(len(i))  # those that no keypoint has parted yet
-        for x, y, seen in zip(across, down, visible.T, strict=True):
-            a, b = i[alive], j[alive]
-            squared = (x[a] - x[b]) ** 2 + (y[a] - y[b]) ** 2
-            squared = np.where(seen[a] & seen[b], squared, 0.0)
-            apart[alive] = np.maximum(apart[alive], squared)
-            alive = alive[squared <= tolerance**2]
-        return np.where(apart <= tolerance**2, np.sqrt(apart), np.inf)
+        farthest = np.zeros(np.broadcast_shapes(i.shape, j.shape))
+        for x, y in zip(across, down, strict=True):
+            squared, more = x[i] - x[j], y[i] - y[j]
+            squared *= squared  # in place: making arrays would take most of the time
+            more *= more
+            squared += more
+            np.fmax(farthest, squared, out=farthest)  # passes over the NaN of one not common
+        return np.where(farthest <= tolerance**2, np.sqrt(farthest), np.inf)
 
     nowhere = np.zeros((len(inside), 0))
     return Poses(difference, tolerance, nowhere, np.zeros(0), np.zeros(0))
@@ -211,13 +213,32 @@ def neighbours(
 def eligible_pairs(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
     """Every pair that may be used: (M, 2) rows, first < second, in order; and (M,) differences."""
     blocks = blocks_of(pool)
-    found = [pairs_at(pool, blocks, np.arange(start, min(start + CHUNK, blocks.total)))
-             for start in range(0, blocks.total, CHUNK)]  # fmt: skip
+    if len(blocks.first) == 1:
+        found = list(pairs_of_all(pool, blocks.rows))
+    else:
+        found = [pairs_at(pool, blocks, np.arange(start, min(start + CHUNK, blocks.total)))
+                 for start in range(0, blocks.total, CHUNK)]  # fmt: skip
     if not found:
         return np.zeros((0, 2), dtype=np.int64), np.zeros(0)
     pairs, apart = (np.concatenate(part) for part in zip(*found, strict=True))
+    if len(blocks.first) == 1:
+        return pairs, apart
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     return pairs[order], apart[order]
+
+
+def pairs_of_all(pool: Pool, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The eligible pairs of every two of `rows` (n,), in order, from tables of some by the rest.
+
+    A table reads each object once, where pairs by their numbers read it for each pair.
+    """
+    step = max(1, TABLE // max(1, len(rows)))
+    for start in range(0, len(rows), step):
+        i, j = rows[start : start + step, None], rows[None, start:]
+        good, apart = eligible(pool, i, j)
+        good &= i < j
+        first, second = np.nonzero(good)
+        yield np.stack([i[first, 0], j[0, second]], axis=1), apart[good]
 
 
 def random_pairs(
@@ -248,15 +269,19 @@ def pairs_at(pool: Pool, blocks: Blocks, numbers: np.ndarray) -> tuple[np.ndarra
     a = first + np.where(alone, low, within // width)
     b = blocks.second[block] + np.where(alone, high, within % width)
     i, j = np.minimum(blocks.rows[a], blocks.rows[b]), np.maximum(blocks.rows[a], blocks.rows[b])
+    good, apart = eligible(pool, i, j)
+    return np.stack([i[good], j[good]], axis=1), apart[good]
+
+
+def eligible(pool: Pool, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether objects may be paired, and their differences; rows in shapes that go together."""
     good = pool.images[i] != pool.images[j]
     if pool.min_common > 0:
         good &= common_keypoints(pool.visible, i, j) >= pool.min_common
-    i, j = i[good], j[good]
     if pool.poses is None:
-        return np.stack([i, j], axis=1), np.zeros(len(i))
+        return good, np.zeros(good.shape)
     apart = pool.poses.difference(i, j)
-    good = np.isfinite(apart) & (apart >= pool.least)
-    return np.stack([i[good], j[good]], axis=1), apart[good]
+    return good & np.isfinite(apart) & (apart >= pool.least), apart
 
 
 def every_two(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -267,9 +292,14 @@ def every_two(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def common_keypoints(visible: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(P,) how many keypoints are visible in both objects of each pair; `visible` is (N, K)."""
+    """How many keypoints are visible in both of two objects.
+
+    Args:
+        visible: (N, K) bool.
+        source, target: rows, in shapes that go together, as (P,) and (P,); so is the result.
+    """
     packed = np.packbits(visible, axis=1).T  # eight keypoints a byte
-    common = np.zeros(len(source), dtype=np.int64)
+    common = np.zeros(np.broadcast_shapes(source.shape, target.shape), dtype=np.int64)
     for byte in packed:
         common += BITS[byte[source] & byte[target]]
     return common

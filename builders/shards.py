@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from jladkit.builders.objects import Annotation, Found, InputFile, Stored, object_arrays
+from jladkit.errors import JladkitError
 from jladkit.formats.files import Pieces, make_folder, write_text, written_aside
 
 Unit = TypeVar("Unit")
@@ -229,19 +230,25 @@ def joined_pictures(
 
 def copied(shards: Sequence[Path], runs: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
     """The bytes of `runs`, a few megabytes at a time."""
-    opened: dict[int, h5py.File] = {}
-    try:
-        for shard, first, last in runs:
-            if shard not in opened:
-                for file in opened.values():
-                    file.close()
-                opened = {shard: h5py.File(shards[shard].with_suffix(".h5"), "r")}
-            pictures: Any = opened[shard][PICTURES]
+    offsets: dict[int, int] = {}  # runs of a shard are many: it is opened as HDF5 only once
+    for shard, first, last in runs:
+        path = shards[shard].with_suffix(".h5")
+        if shard not in offsets:
+            offsets[shard] = offset_of_pictures(path)
+        with path.open("rb", buffering=0) as file:
+            file.seek(offsets[shard] + first)
             for start in range(first, last, PIECE):
-                yield pictures[start : min(start + PIECE, last)]
-    finally:
-        for file in opened.values():
-            file.close()
+                piece = np.empty(min(PIECE, last - start), dtype=np.uint8)
+                if file.readinto(piece.data) != len(piece):
+                    raise JladkitError(f"{path} was shortened meanwhile. Build again.")
+                yield piece
+
+
+def offset_of_pictures(path: Path) -> int:
+    """Where in a shard's .h5 its pictures begin, which lie there in one piece."""
+    with h5py.File(path, "r") as file:
+        pictures: Any = file[PICTURES]
+        return pictures.id.get_offset() or 0  # None where there are no pictures
 
 
 def mapping(

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -343,8 +344,12 @@ def add_to_digest(sha: Any, name: str, array: np.ndarray | Pieces) -> None:
     """Continue a digest with one array."""
     sha.update(f"{name} {array.dtype.kind}{tuple(array.shape)} ".encode())
     if isinstance(array, Pieces):
-        for piece in array.make():
-            sha.update(little_endian(piece))
+        # A piece is hashed while the next is made; no more than two are in memory.
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            last = beside.submit(sha.update, b"")
+            for piece in array.make():
+                last.result()
+                last = beside.submit(sha.update, little_endian(piece))
     elif array.dtype.kind in "OU":
         sha.update(to_json(array.tolist()).encode())
     else:

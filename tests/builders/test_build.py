@@ -1,6 +1,10 @@
 """The shared loop: the same bytes again, splits that hold, refusals that leave nothing behind."""
 
+import functools
+import os
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -251,6 +255,7 @@ def test_missing_pictures_stop_the_build_unless_allowed(tmp_path):
 def test_a_build_that_was_stopped_goes_on_where_it_was(root, tmp_path, monkeypatch):
     read, calls = pascal3d.read_record, []
 
+    @functools.wraps(read)
     def counted(name, **more):
         calls.append(name)
         if len(calls) == 50:
@@ -275,9 +280,32 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(root, tmp_path, monkeypat
     assert not (tmp_path / ".a.h5.parts").exists()
 
 
+KEY = """
+from functools import partial
+from pathlib import Path
+from jladkit.builders import build, coco
+from jladkit.builders.options import Job
+names = {1: ("cat", ["nose", "left_ear"])}
+units = [({"id": k, "file_name": f"{k}.jpg"}, [{"bbox": [0.5, 1, 2, k]}]) for k in range(3)]
+read = partial(coco.read_image, folder=Path("in"), names=names, options=coco.Options())
+print(build.key_of(units, read, coco.Options(), Job(out=Path("a.h5"))))
+"""
+
+
+def test_another_process_knows_the_parts_of_the_same_build():
+    keys = {
+        subprocess.run([sys.executable, "-c", KEY], env=os.environ | {"PYTHONHASHSEED": seed},
+                       check=True, capture_output=True, text=True).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(keys) == 1
+    assert len(keys.pop().strip()) == 64
+
+
 def test_other_options_start_anew(root, tmp_path, monkeypatch):
     read, calls = pascal3d.read_record, []
 
+    @functools.wraps(read)
     def counted(name, **more):
         calls.append(name)
         if len(calls) == 50:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from jladkit.builders import crops, objects
@@ -240,3 +241,26 @@ def test_padding_that_is_resampled_once_looks_like_padding_that_is_resampled(
     short = np.asarray(crops.resized_with_edges(image, part, size), dtype=int)
     whole = np.asarray(crops.resized(image, part, size, "edge"), dtype=int)
     assert np.abs(short - whole).max() <= 2  # what rounding twice may do to noise
+
+
+@given(
+    box=arrays(float, 4, elements=st.floats(-500, 500)),
+    margin=st.sampled_from([0.0, 0.1, 0.25]),
+    shape=st.sampled_from(crops.SHAPES),
+)
+def test_the_window_is_that_of_the_formula_written_with_arrays(box, margin, shape):
+    box = np.sort(box.reshape(2, 2), axis=0).reshape(4)
+    sides = box[2:] - box[:2]
+    wide = np.full(2, sides.max()) if shape == "square" else sides
+    size = np.maximum(np.ceil(wide + 2 * margin * sides.max() - 1e-9), 1)
+    corner = np.round((box[:2] + box[2:]) / 2 + 0.5 - size / 2)
+    assert crops.window_around(box, margin, shape) == (*corner, *size)
+
+
+@given(box=arrays(float, 4, elements=st.floats(-500, 500)))
+def test_a_clipped_box_has_its_edges_on_the_picture(box):
+    clipped = crops.clip_box(box, 100, 50)
+    expected = [min(max(value, -0.5), side - 0.5)
+                for value, side in zip(box, (100, 50, 100, 50), strict=True)]  # fmt: skip
+    assert clipped.tolist() == expected
+    assert np.isnan(crops.clip_box(np.array([np.nan, 0, 1, 1]), 100, 50)[0])

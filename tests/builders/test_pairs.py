@@ -94,6 +94,50 @@ def test_eligible_pairs_are_those_of_two_plain_loops(seed, azimuth, elevation, t
     np.testing.assert_array_equal(apart, pool.poses.difference(*found.T))
 
 
+def keypoint_pool(seed: int, n: int, tolerance: float, least: float) -> Pool:
+    random = np.random.default_rng(seed)
+    points, visible = random.random((n, 7, 2)) * 100, random.random((n, 7)) < 0.5
+    points[random.random((n, 7)) < 0.1] = np.nan
+    visible &= np.isfinite(points).all(axis=-1)
+    box = np.column_stack([np.zeros((n, 2)), random.uniform(50, 150, (n, 2))])
+    poses = pairs.keypoint_poses(points, visible, box, tolerance)
+    return Pool(random.integers(0, n, n), visible, 2, poses, least)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    tolerance=st.sampled_from([0.1, 0.5, 2.0]),
+    least=st.sampled_from([0, 0.3]),
+    table=st.sampled_from([1, 7, 300, pairs.TABLE]),
+)
+def test_tables_of_pairs_give_those_of_two_plain_loops(seed, tolerance, least, table):
+    pool = keypoint_pool(seed, 40, tolerance, least)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "TABLE", table)
+        found, apart = pairs.eligible_pairs(pool)
+    assert [tuple(pair) for pair in found.tolist()] == plainly(pool)
+    assert pool.poses is not None
+    np.testing.assert_array_equal(apart, pool.poses.difference(*found.T))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), tolerance=st.sampled_from([0.1, 0.5, 2.0]))
+def test_the_difference_of_keypoints_is_that_of_a_plain_loop(seed, tolerance):
+    random = np.random.default_rng(seed)
+    points, visible = random.random((6, 4, 2)), random.random((6, 4)) < 0.6
+    box = np.tile([0.0, 0.0, 1.0, 2.0], (6, 1))
+    table = pairs.keypoint_poses(points, visible, box, tolerance).difference(
+        np.arange(6)[:, None], np.arange(6)[None, :]
+    )
+    for i in range(6):
+        for j in range(6):
+            far = [float(np.hypot(*((points[i, k] - points[j, k]) / [1, 2])))
+                   for k in range(4) if visible[i, k] and visible[j, k]]  # fmt: skip
+            most = max(far, default=0.0)
+            assert table[i, j] == (pytest.approx(most) if most <= tolerance else np.inf)
+
+
 def test_every_eligible_pair_is_drawn_as_often(monkeypatch):
     monkeypatch.setattr(pairs, "CHUNK", 4096)
     pool = random_pool(3, 40, (60, 15, 180), 0)
