@@ -54,8 +54,9 @@ class Trainee(Protocol):
     """What the loop needs of a method.
 
     `label` goes into the checkpoint. `loss` returns the terms of a step's loss, the sum to
-    minimise under "total". `validate` returns scores; `kept` says which of them chooses which
-    weights. Tensors that no entry of `kept` names stay as they were first.
+    minimise under "total". `validate` returns scores, and gets the latest ones, for what the phase
+    cannot have changed; `kept` says which of them chooses which weights. Tensors that no entry of
+    `kept` names stay as they were first.
     """
 
     net: nn.Module
@@ -65,7 +66,7 @@ class Trainee(Protocol):
     def phases(self) -> list[Phase]: ...
     def parameters(self, phase: Phase) -> Iterable[tuple[str, nn.Parameter]]: ...
     def loss(self, phase: Phase, generator: np.random.Generator) -> dict[str, Tensor]: ...
-    def validate(self) -> dict[str, float]: ...
+    def validate(self, phase: Phase, latest: Mapping[str, float]) -> dict[str, float]: ...
 
 
 @dataclass
@@ -141,7 +142,7 @@ def train(
                 record: dict[str, Any] = {"step": at.step, "phase": phase.name, **terms}
                 due = at.step % validate_every == 0 or at.step == end
                 if due:
-                    record["validation"] = validate(trainee, at, out)
+                    record["validation"] = validate(trainee, phase, at, out)
                     bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
                 if snapshots and at.step == end:
                     keep_aside(out / MODEL, out / SNAPSHOT.format(number, phase.name))
@@ -182,11 +183,11 @@ def one_step(
     return values
 
 
-def validate(trainee: Trainee, at: Progress, out: Path) -> dict[str, float]:
+def validate(trainee: Trainee, phase: Phase, at: Progress, out: Path) -> dict[str, float]:
     """Score the weights; keep them when they are the best so far."""
     trainee.net.eval()
     with torch.inference_mode():
-        at.scores = trainee.validate()
+        at.scores = trainee.validate(phase, at.scores)
     better = [kept for kept in trainee.kept if improves(kept, at)]
     if better:
         for kept in better:

@@ -38,7 +38,9 @@ def test_a_row_has_mean_interval_deviation_and_its_gap_to_the_reference():
     assert row.mean.value == pytest.approx(np.mean(means))
     assert row.deviation == pytest.approx(np.std(means, ddof=1))
     assert row.gap is not None
-    assert row.gap == compare(mean_over_seeds(better, "iod"), mean_over_seeds(plain, "iod"), "iod")[0]
+    assert (
+        row.gap == compare(mean_over_seeds(better, "iod"), mean_over_seeds(plain, "iod"), "iod")[0]
+    )
     assert row.gap.value == pytest.approx(-0.25)
 
 

@@ -66,7 +66,7 @@ def test_each_side_keeps_its_own_best_weights(dots: Dataset, tmp_path: Path, mon
     scores = iter([(0.5, 0.3), (0.6, 0.4), (0.4, 0.5), (0.4, 0.2)])
     taken: list[dict[str, torch.Tensor]] = []
 
-    def validate() -> dict[str, float]:
+    def validate(phase: loop.Phase, latest: Any) -> dict[str, float]:
         taken.append({name: value.clone() for name, value in tiny.net.state_dict().items()})
         pck, iod = next(scores)
         return {"pck@0.1": pck, "iod": iod}
@@ -302,3 +302,15 @@ def test_snapshots_hold_the_best_weights_up_to_the_end_of_their_phase(
     last = read_checkpoint(tmp_path / "after-02-detect.safetensors")[0]
     assert all(torch.equal(value, last[name]) for name, value in read_checkpoint(best)[0].items())
     Joint.load(tmp_path / "after-00-synthetic.safetensors", CPU)
+
+
+@torch.inference_mode()
+def test_validation_scores_anew_only_what_the_phase_can_have_changed(dots: Dataset):
+    tiny, moving = trainee(dots), trainee(dots, "train.backbone_from=blocks.2")
+    before = tiny.validate(loop.Phase("synthetic", 1, 1e-3), {})
+    marked = {name: -1.0 for name in before}
+    align, detect = (tiny.validate(loop.Phase(n, 1, 1e-3), marked) for n in ("align", "detect"))
+    assert align == {**before, "iod": -1.0, "spread": -1.0}
+    assert detect == {**before, "pck@0.1": -1.0}
+    assert moving.validate(loop.Phase("align", 1, 1e-3), marked).keys() == before.keys()
+    assert -1.0 not in moving.validate(loop.Phase("align", 1, 1e-3), marked).values()
