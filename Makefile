@@ -21,7 +21,7 @@ check: .venv/checked
 	$(BIN)/pyright
 
 bench: .venv/tested
-	for name in correlation reading building shrinking pairing memory scoring regressing predicting startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
+	for name in correlation reading building shrinking pairing memory scoring regressing predicting training startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 .venv/installed: pyproject.toml
 	@echo "Installing into .venv: a few minutes, PyTorch is large."
