@@ -31,6 +31,9 @@ NO_EXTENT = (
     "is met exactly is right."
 )
 BLOCK = 1024  # pairs
+# A share this near to alpha is alpha. Squashing a picture leaves a distance of exactly alpha times
+# the extent some 1e-15 too long or too short, and the comparator is to decide, not chance.
+TIE = 1e-12
 MEANS = {"pair_mean": "pair-mean", "pooled": "pooled", "category_mean": "category-mean"}
 PROTOCOLS = PCK_PROTOCOLS  # where `jladkit evaluate --protocol all` finds them
 
@@ -40,7 +43,8 @@ def pck(
 ) -> np.ndarray:
     """Each keypoint's distance from the truth as a share of its pair's extent.
 
-    A keypoint is right at alpha when its share is at most alpha; the functions below count.
+    A keypoint is right at alpha when its share is at most alpha, or below it, as the protocol's
+    comparator says; the functions below count.
 
     Args:
         predicted: (P, K, 2) xy, in any frame.
@@ -73,8 +77,6 @@ def pck(
             own += y * y
             np.sqrt(own, out=own)
             met = (own == 0) & (length == 0)
-            # Divided rather than compared with alpha * extent: a distance of exactly a tenth of
-            # the extent then rounds to the same 0.1 that alpha is, and counts as it should.
             own /= length
             own[met] = 0
             np.copyto(own, np.nan, where=~visible[block])
@@ -84,9 +86,10 @@ def pck(
 def correct(
     errors: np.ndarray, alphas: Sequence[float], comparator: Literal["<=", "<"] = "<="
 ) -> np.ndarray:
-    """(P, A) how many keypoints of each pair are right, from `errors` (P, K) of `pck`."""
-    near = np.less_equal if comparator == "<=" else np.less
-    return np.stack([true_per_row(near(errors, alpha)) for alpha in alphas], axis=1)
+    """(P, A) how many keypoints of each pair are right, from `errors` (P, K) of `pck`; what is
+    nearer to an alpha than TIE is right if the comparator is "<="."""
+    near, tie = (np.less_equal, TIE) if comparator == "<=" else (np.less, -TIE)
+    return np.stack([true_per_row(near(errors, alpha + tie)) for alpha in alphas], axis=1)
 
 
 def per_pair(
@@ -140,7 +143,8 @@ def curve_and_area(
     shown = ~np.isnan(errors[kept])
     share = errors[kept][shown]
     weight = np.repeat(weights / count[kept], count[kept])
-    first = np.searchsorted(alphas, share, side="left" if protocol.comparator == "<=" else "right")
+    side, tie = ("left", TIE) if protocol.comparator == "<=" else ("right", -TIE)
+    first = np.searchsorted(np.add(alphas, tie), share, side=side)
     right = np.bincount(first, weight, len(alphas) + 1)[:-1]
     return np.minimum(right.cumsum(), 1), float(weight @ np.maximum(1 - share / alphas[-1], 0))
 

@@ -4,6 +4,9 @@ Each comment says where its choices were read: repository, file, and the date of
 repository asks for the carried keypoint itself, and some round it first (SCNet, SFNet,
 DenseMatching, CATs); that belongs to the prediction and is not undone here.
 
+Version 2 of the squashing presets: a distance of exactly alpha times the extent is decided by the
+comparator. In version 1 rounding decided, as it does in the repositories, which count in float32.
+
 Boxes: an extent is x2 - x1 or y2 - y1 of the stored box. For PF-PASCAL (with its .mat files) and
 SPair-71k these are the numbers of their annotations; there and in PF-WILLOW the stored picture is
 the original one. Elsewhere a box has the edges that the builder's docstring says.
@@ -75,6 +78,7 @@ def protocol(
     summary: str,
     extent: Extent,
     *,
+    version: int = 1,
     direction: Direction = "source->target",
     frame: Frame = "stored",
     side: int | None = None,
@@ -84,7 +88,7 @@ def protocol(
 ) -> PckProtocol:
     """A preset that differs from `jlad` in what is given."""
     return PckProtocol(
-        name, 1, summary, direction, frame, side, extent, comparator, rounding, aggregation
+        name, version, summary, direction, frame, side, extent, comparator, rounding, aggregation
     )
 
 
@@ -102,6 +106,7 @@ PRESETS = (
         "scnet",
         "both pictures squashed to 224 x 224; right within alpha times 224; mean over pairs",
         "side",
+        version=2,
         frame="square",
         side=224,
     ),
@@ -113,6 +118,7 @@ PRESETS = (
         "times 224; mean over pairs",
         "side",
         direction="target->source",
+        version=2,
         frame="square",
         side=224,
     ),
@@ -161,6 +167,7 @@ PRESETS = (
         "dhpf",
         "both pictures squashed to 240 x 240; right within alpha times 240; mean over pairs",
         "side",
+        version=2,
         frame="square",
         side=240,
     ),
@@ -170,6 +177,7 @@ PRESETS = (
         "both pictures squashed to 240 x 240; right within alpha times the longer side of the "
         "target's squashed box; mean over pairs",
         "target-box",
+        version=2,
         frame="square",
         side=240,
     ),
@@ -181,6 +189,7 @@ PRESETS = (
         "within alpha times 256; mean over pairs",
         "side",
         direction="target->source",
+        version=2,
         frame="square",
         side=256,
     ),
@@ -191,6 +200,7 @@ PRESETS = (
         "within alpha times the longer side of the source's squashed box; mean over pairs",
         "source-box",
         direction="target->source",
+        version=2,
         frame="square",
         side=256,
     ),
@@ -202,6 +212,7 @@ PRESETS = (
         "within alpha times 288; mean over pairs",
         "side",
         direction="target->source",
+        version=2,
         frame="square",
         side=288,
     ),
@@ -284,6 +295,7 @@ PRESETS = (
         "keypoints floored, both pictures squashed to 768 x 768; right within alpha times the "
         "longer side of the extent of the target's keypoints; mean over pairs",
         "target-keypoints",
+        version=2,
         frame="square",
         side=768,
         rounding="floor",
@@ -297,6 +309,7 @@ PRESETS = (
         "WRONG, for comparison with published PF-WILLOW numbers: both pictures squashed to "
         "240 x 240; the extent of the target's keypoints is taken after padding with (-1, -1)",
         "target-keypoints-padded",
+        version=2,
         frame="square",
         side=240,
     ),

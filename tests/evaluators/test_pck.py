@@ -49,8 +49,24 @@ def test_a_distance_of_exactly_alpha_times_the_extent_counts(extent, hundredths)
     predicted_at = np.array([[[extent * 100 * hundredths / 10000, 0.0]]])
     errors = pck(predicted_at, true, np.ones((1, 1), bool), np.array([float(extent)]))
     assert per_pair(errors, [hundredths / 100]) == 1
-    beyond = np.nextafter(errors, 1)
-    assert per_pair(beyond, [float(errors[0, 0])]) == 0
+    assert per_pair(errors + 1e-9, [hundredths / 100]) == 0
+
+
+@pytest.mark.parametrize("side", [224, 240, 256, 288])
+@pytest.mark.parametrize(("name", "right"), [("jlad", 1), ("geo-aware", 0)])
+def test_squashing_leaves_a_tie_to_the_comparator(side, name, right):
+    # Keypoints in whole pixels, off by a twentieth of the picture's width; the factor rounds.
+    width = np.arange(20.0, 501, 20)[:, None, None]
+    true = np.random.default_rng(0).integers(0, 20, (len(width), 1, 2)).astype(float)
+    moved = true + width / 20 * [1, 0]
+    visible, extent = np.ones((len(width), 1), bool), np.full(len(width), float(side))
+    errors = pck(moved * (side / width), true * (side / width), visible, extent)
+    protocol = PCK_PROTOCOLS[name]
+    assert (per_pair(errors, [0.05], protocol.comparator) == right).all()
+    curve, _ = curve_and_area(errors, np.full(len(width), "a"), protocol)
+    assert curve[[CURVE.index(0.04), CURVE.index(0.05), CURVE.index(0.06)]] == pytest.approx(
+        [0, right, 1]
+    )
 
 
 def mean_of(errors, aggregation, category=("a", "b", "b"), alpha=0.1):

@@ -113,7 +113,7 @@ def test_each_result_holds_every_choice_of_its_preset(data):
     result, _ = evaluate(data, both_ways(data), "cats-box")
     assert result.protocol == {
         "name": "cats-box",
-        "version": 1,
+        "version": 2,
         "summary": PCK_PROTOCOLS["cats-box"].summary,
         "direction": "target->source",
         "frame": "square",
