@@ -12,7 +12,10 @@ from jladkit.errors import UsageError
 from jladkit.formats.result import Result, read_result
 
 METHODS = ("joint", "nearest", "identity", "mean-shape")
-SCORES = (("pck", ("joint", "nearest", "identity")), ("iod", ("joint", "mean-shape")))
+SCORES = (
+    ("pck", "jlad", ("joint", "nearest", "identity")),
+    ("iod", "recommended", ("joint", "mean-shape")),
+)
 
 
 @click.command("demo")
@@ -54,11 +57,11 @@ def command(out: Path, images: int, seed: int) -> None:
     for method in METHODS:
         by = ("--checkpoint", run) if method == "joint" else ("--method", method)
         step("predict", "--data", data, *by, "--out", out / f"{method}.h5")
-    for metric, methods in SCORES:
+    for metric, protocol, methods in SCORES:
         for method in methods:
-            step("evaluate", "--metric", metric, "--data", data, "--predictions",
-                 out / f"{method}.h5", "--out", results, "--json", quiet=True)  # fmt: skip
-    matched = [word for m in SCORES[0][1] for word in ("--predictions", out / f"{m}.h5")]
+            step("evaluate", "--metric", metric, "--protocol", protocol, "--data", data,
+                 "--predictions", out / f"{method}.h5", "--out", results, "--json", quiet=True)  # fmt: skip
+    matched = [word for m in SCORES[0][2] for word in ("--predictions", out / f"{m}.h5")]
     step("report", results, "--out", out / "report", "--data", data, *matched)
     minutes = (time.monotonic() - begin) / 60
     click.echo(summary(results))
@@ -93,8 +96,8 @@ def summary(results: Path) -> str:
     error = {r.method: r.results[0]["value"] for r in found if r.metric == "iod"}
     if error["joint"] > error["mean-shape"]:
         lines.append(
-            "The landmarks do not beat the mean shape: a few dozen objects a category are few to fit "
-            "a map of 20 unknowns on, and after minutes of training they hardly follow the object."
+            "The landmarks do not beat the mean shape: after minutes of training on a few dozen "
+            "objects a category they hardly follow the object."
         )
     return "\n".join(lines)
 
