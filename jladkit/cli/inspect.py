@@ -13,7 +13,7 @@ import numpy as np
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats import dataset, predictions, result
 from jladkit.formats.dataset import SPLITS, Dataset, content_digest, open_dataset
-from jladkit.formats.describe import describe
+from jladkit.formats.describe import describe, spread
 from jladkit.formats.files import to_json, written_aside
 from jladkit.formats.predictions import Predictions, check_belongs, open_predictions
 from jladkit.formats.result import read_result
@@ -132,6 +132,9 @@ def about_predictions(said: Predictions) -> dict[str, Any]:
             for what, found in points.items()
             if found is not None
         },
+        "log_sigma": None
+        if said.pair_log_sigma is None
+        else spread(said.pair_log_sigma[np.isfinite(said.pair_log_sigma)]),
         "dense_field": None if said.pair_flow is None else list(said.pair_flow.shape),
         "seconds_per_item": dict(said.seconds_per_item),
         "peak_memory": said.peak_memory,

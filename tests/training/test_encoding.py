@@ -18,7 +18,7 @@ from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.training import encoding
 from jladkit.training.encoding import Kept, Runner, by_picture
 from jladkit.training.joint import Joint
-from jladkit.training.prediction import detected, matched
+from jladkit.training.prediction import carried, detected
 
 CPU = torch.device("cpu")
 
@@ -99,7 +99,7 @@ def test_every_picture_is_decoded_and_encoded_once_for_pairs_and_objects(
     )
     method = Counting()
     runner = Runner(method, mixed, CPU)
-    matched(runner, mixed.pairs("train"), progress=False)
+    carried(runner, mixed.pairs("train"), progress=False)
     objects = np.union1d(mixed.objects("train"), mixed.objects("test"))
     detected(runner, objects, progress=False)
     pictures = len(np.unique(mixed.object_image_span[objects], axis=0))
@@ -115,7 +115,7 @@ def test_a_method_of_one_step_decodes_once_too(mixed: Dataset, monkeypatch: pyte
         Dataset, "image", lambda self, row: (decoded.update([row]), image(self, row))[1]
     )
     runner = Runner(Plain(Counting()), mixed, CPU)
-    matched(runner, mixed.pairs("train"), progress=False)
+    carried(runner, mixed.pairs("train"), progress=False)
     detected(runner, mixed.objects("train"), progress=False)
     assert max(decoded.values()) == 1
 
@@ -129,8 +129,8 @@ def test_what_is_kept_is_bounded_and_changes_nothing(
     pairs, objects = mixed.pairs("test"), mixed.objects("test")
     plain = Runner(Plain(Counting()), mixed, CPU)
     runner = Runner(Counting(), mixed, CPU)
-    points = matched(runner, pairs, progress=False)
-    np.testing.assert_allclose(points, matched(plain, pairs, progress=False), atol=1e-5)
+    points = carried(runner, pairs, progress=False).points
+    np.testing.assert_allclose(points, carried(plain, pairs, progress=False).points, atol=1e-5)
     landmarks = detected(runner, objects, progress=False)
     np.testing.assert_allclose(landmarks, detected(plain, objects, progress=False), atol=1e-5)
     for kept in (runner.codes, runner.pictures, plain.pictures):
@@ -140,12 +140,14 @@ def test_what_is_kept_is_bounded_and_changes_nothing(
 def test_pairs_and_objects_come_back_in_the_order_they_were_asked_for(mixed: Dataset):
     pairs = mixed.pairs("test")
     assert not (np.diff(mixed.pair_source[pairs]) >= 0).all()
-    found = matched(Runner(Counting(), mixed, CPU), pairs, progress=False)
+    found = carried(Runner(Counting(), mixed, CPU), pairs, progress=False).points
     for place in (0, 7, len(pairs) - 1):
-        alone = matched(Runner(Counting(), mixed, CPU), pairs[place : place + 1], progress=False)
+        alone = carried(
+            Runner(Counting(), mixed, CPU), pairs[place : place + 1], progress=False
+        ).points
         np.testing.assert_allclose(found[place], alone[0], atol=1e-5)
     runner = Runner(Counting(), mixed, CPU)
-    matched(runner, pairs, progress=False)
+    carried(runner, pairs, progress=False)
     objects = np.arange(47, -1, -1)  # some are kept and come first
     assert 0 < runner.codes.holds(objects).sum() < 48
     backwards = detected(runner, objects, progress=False)
@@ -201,7 +203,7 @@ def test_the_joint_method_and_nearest_say_the_same_in_two_steps_as_in_one(mixed:
         for method in (joint(), Nearest(small, CPU)):
             assert isinstance(method, EncodedMatcher)
             runners = [Runner(one, mixed, CPU) for one in (method, Plain(method))]
-            two, one = (matched(runner, pairs, progress=False) for runner in runners)
+            two, one = (carried(runner, pairs, progress=False).points for runner in runners)
             np.testing.assert_allclose(two, one, atol=1e-3)
             if isinstance(method, EncodedDetector):
                 two, one = (detected(runner, objects, progress=False) for runner in runners)
@@ -255,5 +257,5 @@ def test_a_method_that_returns_another_form_is_told_so(
     monkeypatch.setattr(Counting, member, lambda self, *args: value)
     runner = Runner(Counting(), mixed, CPU)
     with pytest.raises(JladkitError, match=words):
-        matched(runner, mixed.pairs("test"), progress=False)
+        carried(runner, mixed.pairs("test"), progress=False)
         detected(runner, mixed.objects("test"), progress=False)
