@@ -16,7 +16,6 @@ from jladkit.formats.predictions import Predictions
 from jladkit.reports import figures, tables
 from jladkit.reports.tables import Board, Table
 
-
 # By what stands on a curve's axis: how it is drawn, and what a reader is told of it.
 CURVES = {
     "alpha": (figures.pck_curve, "PCK over alpha; bars are 95 % intervals."),
