@@ -23,6 +23,7 @@ SCORE_LABELS = {
     "iod": "IOD on val (%), less is better",
     "spread": "landmarks' spread (% of side)",
 }
+TOTAL = "#333333"  # the colour of the loss's sum
 NOTHING = "the log has none of this"
 
 
@@ -47,8 +48,8 @@ def training_curves(records: Sequence[Record], title: str) -> Figure:
         for place, name in (("pck", "pck@0.1"), ("iod", "iod"), ("spread", "spread")):
             draw_score(places[place], name, told.get(name, []))
         line = Drawn(steps, values, shown)
-        loss = [name for name in values if name not in STATE]
-        line.all(places["loss"], loss, "terms of the loss (log scale)")
+        loss = sorted(values.keys() - set(STATE), key=lambda name: (name == "total", name))
+        line.all(places["loss"], loss, "terms of the loss, unweighted (log)")
         line.all(places["maps"], ["background", "peak"], "landmark maps: mass, peak")
         line.all(places["displacement"], ["displacement"], "field: mean squared shift (sides²)")
         line.band(places["sigma"], "log_sigma", "log_sigma_deviation", "log sigma: mean, deviation")
@@ -73,7 +74,8 @@ def shade(axes: Axes, shown: Sequence[Stretch]) -> None:
     for stretch in shown:
         ends = stretch.first - 1, stretch.last
         axes.axvspan(*ends, color=tint(stretch, shown), zorder=0, linewidth=0)
-    axes.set_xlim(shown[0].first - 1, shown[-1].last)
+    first, last = shown[0].first - 1, shown[-1].last
+    axes.set_xlim(first, last + 0.015 * (last - first))  # room for the last marker
 
 
 def legend(shown: Sequence[Stretch]) -> list[Patch]:
@@ -134,7 +136,7 @@ class Drawn:
         there = [name for name in names if name in self.values]
         for place, name in enumerate(there):
             style: dict[str, Any] = {
-                "color": COLOURS[place % len(COLOURS)],
+                "color": TOTAL if name == "total" else COLOURS[place % len(COLOURS)],
                 "linestyle": LINES[place // len(COLOURS) % len(LINES)],
             }
             axes.plot(self.steps, self.values[name], **style, linewidth=0.6, alpha=0.35)
@@ -160,4 +162,5 @@ class Drawn:
         if not there:
             axes.text(0.5, 0.5, NOTHING, transform=axes.transAxes, ha="center", color="#666666")
         elif several:
-            axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+            axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=9, fontsize=8,
+                        borderaxespad=0.1, handlelength=1.6)  # fmt: skip
