@@ -277,6 +277,7 @@ def pck_by_share_kept(board: Board) -> Table:
             if share in KEPT
         }
         for entry in board.entries
+        if "kept" in entry.result.curve
         for label, name in ((entry.label, "value"), (f"{entry.label}, oracle", "oracle"))
     ]
     caption = "PCK of the points kept, surest first (at 100 % that of random, at any share)"

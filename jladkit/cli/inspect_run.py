@@ -36,7 +36,7 @@ def about_run(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         }
         for name, own in scores(records).items()
     }
-    loss = label.get("config", {}).get("loss", {})
+    loss = label["config"]["loss"] if label.get("method") == "joint" else {}
     return {
         "format": "jladkit-run",
         "method": label.get("method"),

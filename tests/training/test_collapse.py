@@ -19,7 +19,7 @@ def run(steps: int = 60, spread: float | None = 0.03, **terms: Any) -> list[dict
     return records
 
 
-HEALTHY = {"background": 0.7, "peak": 0.6, "log_sigma": 1.1, "displacement": 0.01, "joint": 0.04,
+HEALTHY: dict[str, Any] = {"background": 0.7, "peak": 0.6, "log_sigma": 1.1, "displacement": 0.01, "joint": 0.04,
            "concentration": 0.2, "cross_entropy": 2.7}  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def test_of_a_healthy_run_nothing_is_said():
 
 
 def test_maps_that_went_into_the_background_have_faded_and_the_term_that_gained_is_named():
-    terms = HEALTHY | {"background": (0.7, 0.998), "peak": (0.6, 0.02), "joint": (0.3, 0.0006),
+    terms: dict[str, Any] = HEALTHY | {"background": (0.7, 0.998), "peak": (0.6, 0.02), "joint": (0.3, 0.0006),
                        "concentration": (0.2, 0.15)}  # fmt: skip
     (said,) = collapses(run(**terms))
     assert "maps have faded by step 60 (mean of 20 steps): background mass 0.9980" in said
@@ -86,7 +86,7 @@ def test_a_field_that_stands_still_is_a_collapse_only_under_a_pull_to_the_identi
 
 
 def test_several_are_told_in_turn():
-    bad = {"background": 0.999, "peak": 0.01, "log_sigma": 9.0, "displacement": 0.0}
+    bad: dict[str, Any] = {"background": 0.999, "peak": 0.01, "log_sigma": 9.0, "displacement": 0.0}
     assert len(collapses(run(spread=0.0, **bad), identity=1.0)) == 4
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -259,3 +260,86 @@ def test_a_method_that_returns_another_form_is_told_so(
     with pytest.raises(JladkitError, match=words):
         carried(runner, mixed.pairs("test"), progress=False)
         detected(runner, mixed.objects("test"), progress=False)
+
+
+class Unsure(Counting):
+    """The same, more unsure the further to the right a point lies."""
+
+    def transfer_encoded_with_log_sigma(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> tuple[Tensor, Tensor | None]:
+        return self.transfer_encoded(source, target, points, category), points[..., 0]
+
+
+class UnsureInOneStep(Plain):
+    """The same in one step."""
+
+    def transfer_with_log_sigma(self, *args: Any) -> tuple[Tensor, Tensor | None]:
+        return self.transfer(*args), args[2][..., 0]
+
+
+@pytest.mark.parametrize("cells", [0, 3])
+def test_how_unsure_a_method_is_comes_with_its_points_in_their_order(mixed: Dataset, cells: int):
+    pairs = mixed.pairs("test")
+    source = mixed.pair_source[pairs]
+    # x of the square of 32 that the pictures were squashed to.
+    x = mixed.object_keypoints[source][..., 0]
+    expected = (x + 0.5) * 32 / mixed.object_size[source, :1] - 0.5
+    plain = carried(Runner(Counting(), mixed, CPU), pairs, progress=False, cells=cells)
+    assert plain.log_sigma is None
+    for method in (Unsure(), UnsureInOneStep(Counting())):
+        found = carried(Runner(method, mixed, CPU), pairs, progress=False, cells=cells)
+        np.testing.assert_allclose(found.points, plain.points, atol=1e-5)
+        np.testing.assert_allclose(found.field, plain.field, atol=1e-4)
+        assert found.log_sigma is not None
+        np.testing.assert_allclose(found.log_sigma, expected, atol=1e-4)
+
+
+def test_points_field_and_log_sigma_of_the_joint_method_come_from_one_correlation_a_pair(
+    mixed: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    method, pairs, asked = joint(), mixed.pairs("test")[:8], []
+    align = JointNet.align
+
+    def counted(self: JointNet, source: Tensor, target: Tensor) -> Any:
+        asked.append(len(source))
+        return align(self, source, target)
+
+    monkeypatch.setattr(JointNet, "align", counted)
+    with torch.inference_mode():
+        found = carried(Runner(method, mixed, CPU), pairs, progress=False, cells=4)
+    assert sum(asked) == len(pairs)
+    assert found.field.shape == (8, 2, 4, 4) and np.isfinite(found.field).all()
+    assert found.log_sigma is not None and (found.log_sigma == 0).all()  # untrained
+
+
+def test_a_joint_method_trained_without_uncertainty_says_nothing_of_it():
+    method = joint()
+    method.net.config = replace(method.net.config, uncertainty=False)
+    codes = method.encode(torch.rand(2, 3, 64, 64))
+    told = method.transfer_encoded_with_log_sigma(
+        codes[:1], codes[1:], torch.ones(1, 2, 2), ["kind0"]
+    )
+    assert told[1] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (
+            torch.zeros(16, 2),
+            r"log sigma as floats of size \(\d+, 3\), finite or NaN, but returned",
+        ),
+        (torch.full((16, 3), -torch.inf), r"but returned float32 of size \(16, 3\) with infinity"),
+        ([1], "but returned a list"),
+    ],
+)
+def test_a_log_sigma_of_another_form_is_told_so(
+    mixed: Dataset, monkeypatch: pytest.MonkeyPatch, value: Any, words: str
+):
+    def told(self: Unsure, source: Tensor, target: Tensor, points: Tensor, category: list[str]):
+        return points, value
+
+    monkeypatch.setattr(Unsure, "transfer_encoded_with_log_sigma", told)
+    with pytest.raises(JladkitError, match=words):
+        carried(Runner(Unsure(), mixed, CPU), mixed.pairs("test"), progress=False)
