@@ -1,6 +1,6 @@
 """What `jladkit inspect` says of the folder of a training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def readable(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "phases": phases, **(gone or {"collapsed": "nothing that is known of"})}
 
 
-def draw_run(records: list[Record], folder: Path, png: Path) -> None:
+def draw_run(records: Sequence[Record], folder: Path, png: Path) -> None:
     """Write the curves of a run."""
     # By name: the core imports no report.
     figure = import_module("jladkit.reports.curves").training_curves(records, str(folder))

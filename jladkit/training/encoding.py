@@ -109,8 +109,9 @@ class Runner:
         """`Matcher.transfer` for objects (B,) and (B,), points (B, N, 2) in pixels of the square;
         and, from the same pass, log sigma (B, N) of a method that says how unsure it is."""
         encoded = isinstance(self.method, EncodedMatcher)
-        both = (self.codes if encoded else self.images)(np.concatenate([source, target])).chunk(2)
-        told = (*both, points.to(self.device), category)
+        both = (self.codes if encoded else self.images)(np.concatenate([source, target]))
+        first, second = both.chunk(2)
+        told = (first, second, points.to(self.device), category)
         found: Any
         log_sigma: Any = None
         if isinstance(self.method, EncodedUnsureMatcher):

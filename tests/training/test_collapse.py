@@ -38,11 +38,11 @@ def test_maps_that_went_into_the_background_have_faded_and_the_term_that_gained_
 
 @pytest.mark.parametrize(("background", "peak"), [(0.998, 0.06), (0.98, 0.02), (0.99, 0.05)])
 def test_both_a_full_background_and_a_low_peak_make_it_a_collapse(background: float, peak: float):
-    assert collapses(run(**HEALTHY | {"background": background, "peak": peak})) == []
+    assert collapses(run(**{**HEALTHY, "background": background, "peak": peak})) == []
 
 
 def test_where_no_term_fell_by_half_none_is_named():
-    (said,) = collapses(run(**HEALTHY | {"background": 0.999, "peak": 0.01}))
+    (said,) = collapses(run(**{**HEALTHY, "background": 0.999, "peak": 0.01}))
     assert "fell" not in said
 
 
@@ -63,7 +63,7 @@ def test_the_last_validation_decides():
 
 @pytest.mark.parametrize(("value", "words"), [(-4.5, "below -4"), (6.5, "above 6")])
 def test_a_sigma_beyond_its_bounds_swallows_6(value: float, words: str):
-    (said,) = collapses(run(**HEALTHY | {"log_sigma": value}))
+    (said,) = collapses(run(**{**HEALTHY, "log_sigma": value}))
     assert (
         f"swallows (6) by step 60 (mean of 20 steps): mean log sigma {value:.2f} ({words})" in said
     )
@@ -72,11 +72,11 @@ def test_a_sigma_beyond_its_bounds_swallows_6(value: float, words: str):
 
 @pytest.mark.parametrize("value", [-4.0, 0.0, 6.0])
 def test_a_sigma_within_its_bounds_is_fine(value: float):
-    assert collapses(run(**HEALTHY | {"log_sigma": value})) == []
+    assert collapses(run(**{**HEALTHY, "log_sigma": value})) == []
 
 
 def test_a_field_that_stands_still_is_a_collapse_only_under_a_pull_to_the_identity():
-    records = run(**HEALTHY | {"displacement": 3e-6})
+    records = run(**{**HEALTHY, "displacement": 3e-6})
     assert collapses(records) == []
     (said,) = collapses(records, identity=20.0)
     assert "froze at the identity by step 60 (mean of 20 steps): displacement 3e-06" in said
