@@ -14,6 +14,8 @@ it is then asked about no others.
 Either may be offered in two steps as well, EncodedMatcher and EncodedDetector: what is made of a
 picture alone, and the rest. A picture that stands in many pairs is then encoded once.
 
+A matcher may also say how unsure it is of each point: UnsureMatcher, EncodedUnsureMatcher.
+
 Whoever calls resizes pictures and carries points there and back (jladkit.training.prediction).
 """
 
@@ -92,6 +94,37 @@ class EncodedMatcher(Matcher, Protocol):
         self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
     ) -> Tensor:
         """`transfer`, where source and target (B, ...) come from `encode`."""
+        ...
+
+
+@runtime_checkable
+class UnsureMatcher(Matcher, Protocol):
+    """A Matcher that says how unsure it is of each point that it carries."""
+
+    def transfer_with_log_sigma(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> tuple[Tensor, Tensor | None]:
+        """`transfer`, and how unsure it is of each of these points.
+
+        Args:
+            source, target, points, category: as `Matcher.transfer` has them.
+
+        Returns:
+            (B, N, 2) the very points of `transfer`; and (B, N) the log of sigma, finite, or NaN
+            where nothing is said. More is less sure; the scale is the method's own, for scores
+            read the order alone. None in its place: this instance says nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class EncodedUnsureMatcher(EncodedMatcher, Protocol):
+    """An UnsureMatcher in two steps."""
+
+    def transfer_encoded_with_log_sigma(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> tuple[Tensor, Tensor | None]:
+        """`UnsureMatcher.transfer_with_log_sigma`, where source and target come from `encode`."""
         ...
 
 

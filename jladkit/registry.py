@@ -43,6 +43,7 @@ METRICS = {
     "flow": "jladkit.evaluators.flow:evaluate",
     "iod": "jladkit.evaluators.iod:evaluate",
     "pck": "jladkit.evaluators.pck:evaluate",
+    "sparsification": "jladkit.evaluators.sparsification:evaluate",
     "transfer": "jladkit.evaluators.transfer:evaluate",
 }
 

@@ -15,7 +15,7 @@ from jladkit.formats.dataset import Dataset
 from jladkit.formats.files import written_aside
 from jladkit.formats.predictions import Predictions
 from jladkit.reports.palette import COLOURS
-from jladkit.reports.tables import Board
+from jladkit.reports.tables import Board, percent
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
@@ -71,6 +71,47 @@ def pck_curve(board: Board) -> Figure:
         axes.set_ylabel("PCK, mean over pairs (%)")
         axes.set_title(board.title, loc="left", fontsize=10)
         axes.legend(frameon=False, loc="lower right" if high(entries) else "upper left")
+        return figure
+
+
+def sparsification_curve(board: Board) -> Figure:
+    """PCK of the points kept, surest first, one line a method with its band, oracle and random.
+
+    Raises:
+        JladkitError: no result of the board holds a curve.
+    """
+    entries = [entry for entry in board.entries if entry.result.curve.get("kept")]
+    if not entries:
+        raise JladkitError(f"No result of {board.title} holds a curve. Evaluate again.")
+    with matplotlib.rc_context(STYLE):  # pyright: ignore[reportArgumentType]
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        axes = figure.add_subplot()
+        lowest = 100.0
+        for place, entry in enumerate(entries):
+            colour, curve = COLOURS[place % len(COLOURS)], entry.result.curve
+            names = [name for name in ("value", "oracle", "random", "low", "high") if name in curve]
+            shown = {name: 100 * np.asarray(curve[name]) for name in names}
+            kept = 100 * np.asarray(curve["kept"])
+            lowest = min(lowest, *(float(values.min()) for values in shown.values()))
+            axes.plot(kept, shown["oracle"], color=colour, linestyle="--", linewidth=1.1)
+            axes.plot(kept, shown["random"], color=colour, linestyle=":", linewidth=1.3)
+            if "low" in shown:
+                axes.fill_between(kept, shown["low"], shown["high"], color=colour, alpha=0.15, lw=0)
+            axes.plot(kept, shown["value"], color=colour, linewidth=1.8,
+                      marker=MARKERS[place % len(MARKERS)], markersize=4,
+                      label=f"{entry.label}: gain {percent(entry.result.results[0]['value'])} %")  # fmt: skip
+        grey = {"color": "#444444", "linewidth": 1.2}
+        handles, _ = axes.get_legend_handles_labels()
+        handles += [
+            Line2D([], [], linestyle="--", label="oracle: by the true error", **grey),
+            Line2D([], [], linestyle=":", label="random: all points alike", **grey),
+        ]
+        axes.set_xlim(101, 3)  # to the right, more of what is unsure is left out
+        axes.set_ylim(10 * max(0, lowest // 10), 102)
+        axes.set_xlabel("points kept, surest first (%)")
+        axes.set_ylabel(f"PCK@{entries[0].result.results[0]['alpha']:g} of the points kept (%)")
+        axes.set_title(board.title, loc="left", fontsize=10)
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
         return figure
 
 

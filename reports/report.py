@@ -16,6 +16,15 @@ from jladkit.formats.predictions import Predictions
 from jladkit.reports import figures, tables
 from jladkit.reports.tables import Board, Table
 
+# By what stands on a curve's axis: how it is drawn, and what a reader is told of it.
+CURVES = {
+    "alpha": (figures.pck_curve, "PCK over alpha; bars are 95 % intervals."),
+    "kept": (
+        figures.sparsification_curve,
+        "PCK of the points kept when the most unsure are left out; bands are 95 % intervals.",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Section:
@@ -24,6 +33,7 @@ class Section:
     board: Board
     tables: list[Table]
     curve: str | None  # a picture as data: URI
+    curve_is: str  # what it shows, in words
 
 
 def report(
@@ -68,14 +78,14 @@ def report(
     written: list[Path] = []
     sections: list[Section] = []
     for board in tables.boards(entries):
-        curve = write_figure(board, out, written)
+        curve, curve_is = write_figure(board, out, written)
         shown = tables.tables(board)
         for table in shown:
             stem = out / "tables" / f"{board.slug}-{table.name}"
             write(stem.with_name(stem.name + ".md"), tables.to_markdown(table), written)
             write(stem.with_name(stem.name + ".tex"), tables.to_latex(table), written)
         write(out / "tables" / f"{board.slug}.csv", tables.tidy(board).to_csv(index=False), written)
-        sections.append(Section(board, shown, curve))
+        sections.append(Section(board, shown, curve, curve_is))
     gallery = None
     if pairs is not None:
         path = out / "figures" / "pairs.png"
@@ -100,16 +110,19 @@ def write(path: Path, text: str, written: list[Path]) -> None:
     written.append(path)
 
 
-def write_figure(board: Board, out: Path, written: list[Path]) -> str | None:
-    """Write a board's curve as PNG and SVG; the PNG as data: URI, None for boards without."""
-    if not any(entry.result.curve.get("alpha") for entry in board.entries):
-        return None
-    figure: Figure = figures.pck_curve(board)
+def write_figure(board: Board, out: Path, written: list[Path]) -> tuple[str | None, str]:
+    """Write a board's curve as PNG and SVG; the PNG as data: URI, None for boards without, and
+    what it shows."""
+    axes = {axis for entry in board.entries for axis in CURVES if entry.result.curve.get(axis)}
+    if not axes:
+        return None, ""
+    draw, told = CURVES[axes.pop()]
+    figure: Figure = draw(board)
     for kind in ("svg", "png"):
         path = out / "figures" / f"{board.slug}.{kind}"
         figures.save(figure, path)
         written.append(path)
-    return as_uri(written[-1])
+    return as_uri(written[-1]), told
 
 
 def as_uri(path: Path) -> str:

@@ -25,6 +25,7 @@ HEADLINES = {
     "pooled": "over the points of all pairs",
     "category-mean": "mean over categories",
 }
+KEPT = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05)  # shares of a sparsification curve in a table
 NUMBERS = "In percent, with 95 % intervals in brackets."
 
 
@@ -162,6 +163,8 @@ def tables(board: Board) -> list[Table]:
         return [pck_by_alpha(board), pck_by_category(board)]
     if board.first.metric == "iod":
         return [iod_by_variant(board), iod_by_category(board)]
+    if board.first.metric == "sparsification":
+        return [plain(board), pck_by_share_kept(board), gain_by_category(board)]
     return [plain(board)]
 
 
@@ -262,6 +265,34 @@ def iod_by_category(board: Board) -> Table:
     )
 
 
+def pck_by_share_kept(board: Board) -> Table:
+    """The sparsification curve of each method at some shares, and what its oracle would reach."""
+    records = [
+        {"method": label}
+        | {
+            f"{100 * share:g} % kept": percent(value)
+            for share, value in zip(
+                entry.result.curve["kept"], entry.result.curve[name], strict=True
+            )
+            if share in KEPT
+        }
+        for entry in board.entries
+        if "kept" in entry.result.curve
+        for label, name in ((entry.label, "value"), (f"{entry.label}, oracle", "oracle"))
+    ]
+    caption = "PCK of the points kept, surest first (at 100 % that of random, at any share)"
+    return Table("kept", caption, pd.DataFrame(records).fillna(NONE))
+
+
+def gain_by_category(board: Board) -> Table:
+    """Methods by category: the share of the oracle's gain that sigma wins."""
+    rows = [(entry.label, entry.result.results[0]) for entry in board.entries]
+    counts = {"method": "points"}
+    counts |= {name: str(own["count"]) for name, own in rows[0][1]["categories"].items()}
+    records = [counts, *(by_category(label, row) for label, row in rows)]
+    return Table("categories", "Gain by category", pd.DataFrame(records).fillna(NONE))
+
+
 def plain(board: Board) -> Table:
     """Methods by setting, for a metric that this file knows nothing about."""
     records = [
@@ -300,7 +331,8 @@ def tidy(board: Board) -> pd.DataFrame:
             "split": result.split,
         }
         for row in result.results:
-            setting = row.get("alpha", row.get("variant", row.get("measure")))
+            told = heading(row) if "measure" in row else row.get("alpha")
+            setting = row.get("variant") if told is None else told
             for name, scores in {"all": row, **row["categories"]}.items():
                 records.append(
                     common

@@ -27,7 +27,7 @@ SUMMARIES = {
     "demo": "Go the whole way on drawn data, in ten minutes.",
     "evaluate": "Score a method, a checkpoint or a predictions file: PCK, IOD.",
     "export-pairs": "Write a split's pairs as files, for methods that know nothing of jladkit.",
-    "inspect": "Summarise a dataset.h5, predictions.h5 or result.json; draw its pairs.",
+    "inspect": "Summarise a file or a training; draw its pairs or its curves.",
     "predict": "Store what a method says about a split.",
     "report": "Tables and figures from result files.",
     "reproduce": "Table 1 on your data: separate against joint learning, with controls.",

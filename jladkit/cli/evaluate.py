@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jladkit.cli.text import dense_lines, iod_lines, pck_lines, protocol_lines, variant_lines
+from jladkit.cli.text import (
+    dense_lines,
+    iod_lines,
+    pck_lines,
+    protocol_lines,
+    sparsification_lines,
+    variant_lines,
+)
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
 from jladkit.formats.files import check_folder, to_json, written_aside
@@ -29,6 +36,7 @@ NEEDS = {
     "iod": ("object",),
     "flow": ("pair", "flow"),
     "transfer": ("pair", "flow_back"),
+    "sparsification": ("pair",),
 }
 PARTS = ("pair", "back", "object")
 PERCENT = "In percent, with 95 % intervals (bootstrap)."
@@ -90,7 +98,8 @@ def is_number(text: str) -> bool:
     help="The preset to score by; of PCK and IOD also `all`. PCK: jlad (default), scnet, rocco-pf, hpf, "
     "spair, willow-kp, dhpf, cats, sfnet, dense-matching, dift-point, sd-dino ... "
     "IOD: imm (default), imm-bias, strucrep, paper, saic, mallis, stable-keypoints, halves, "
-    "recommended. Flow: tss. Transfer: rocco-masks (default), hpf-polygons.",
+    "recommended. Flow: tss. Transfer: rocco-masks (default), hpf-polygons. Sparsification: those "
+    "of PCK that go from source to target.",
 )
 @click.option(
     "--normaliser",
@@ -117,7 +126,7 @@ def is_number(text: str) -> bool:
     type=float,
     multiple=True,
     metavar="A ...",
-    help="Tolerances in (0, 1].  [default: PCK 0.05 0.1 0.15, flow 0.05]",
+    help="Tolerances in (0, 1].  [default: PCK 0.05 0.1 0.15, flow 0.05, sparsification 0.1]",
 )
 @click.option(
     "--strata",
@@ -162,7 +171,8 @@ def command(
 
     Give exactly one of --method, --checkpoint and --predictions. PCK is the share of transferred
     keypoints that land near enough; IOD the error of a linear map from discovered landmarks to
-    annotated ones; flow and transfer score dense fields. Values come with 95 % bootstrap intervals. `jladkit export-pairs` writes what
+    annotated ones; flow and transfer score dense fields; sparsification whether a method knows
+    which of its points are wrong. Values come with 95 % bootstrap intervals. `jladkit export-pairs` writes what
     others need to make predictions, and says how they hand them in.
 
     \b
@@ -338,6 +348,8 @@ def as_text(result: Result, strata: bool) -> str:
     ]
     if result.metric == "pck":
         lines += pck_lines(result, strata)
+    elif result.metric == "sparsification":
+        lines += sparsification_lines(result)
     elif result.metric in ("flow", "transfer"):
         lines += dense_lines(result.results)
     else:

@@ -1,4 +1,5 @@
-"""`jladkit inspect`: what is in a dataset.h5, predictions.h5 or result.json; its pairs as pictures."""
+"""`jladkit inspect`: what is in a dataset.h5, predictions.h5, result.json or in the folder of a
+training; pairs and training curves as pictures."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,10 +11,11 @@ import click
 import h5py
 import numpy as np
 
+from jladkit.cli.inspect_run import about_run, draw_run, readable
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats import dataset, predictions, result
 from jladkit.formats.dataset import SPLITS, Dataset, content_digest, open_dataset
-from jladkit.formats.describe import describe
+from jladkit.formats.describe import describe, spread
 from jladkit.formats.files import to_json, written_aside
 from jladkit.formats.predictions import Predictions, check_belongs, open_predictions
 from jladkit.formats.result import read_result
@@ -25,7 +27,7 @@ SPLIT = click.Choice(SPLITS)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--png", type=click.Path(path_type=Path), metavar="OUT",
-              help="Draw a contact sheet of pairs with their keypoints.")  # fmt: skip
+              help="Draw a contact sheet of pairs with their keypoints; of a training, its curves.")  # fmt: skip
 @click.option("--data", type=click.Path(path_type=Path), metavar="FILE",
               help="The dataset.h5 that a predictions.h5 was made from, for its pictures.")  # fmt: skip
 @click.option("--split", type=SPLIT, help="Draw pairs of this split.  [default: any]")
@@ -37,14 +39,26 @@ def command(
     file: Path, as_json: bool, png: Path | None, data: Path | None, split: str | None,
     count: int, seed: int,
 ) -> None:  # fmt: skip
-    """Summarise FILE, a dataset.h5, a predictions.h5 or a result.json.
+    """Summarise FILE, a dataset.h5, a predictions.h5, a result.json, or the folder of a training.
 
-    Every field is checked on the way, and the digest of a data set against its contents.
+    Every field is checked on the way, and the digest of a data set against its contents. Of a
+    training it says the best scores and their steps, and what has collapsed.
 
     \b
     jladkit inspect jlad.h5 --png pairs.png --split test
     jladkit inspect predictions.h5 --data jlad.h5 --png matches.png
+    jladkit inspect runs/jlad --png curves.png
     """
+    if file.is_dir():
+        if data is not None or split is not None:
+            raise UsageError(
+                f"{file} is the folder of a training: --data and --split are not for it."
+            )
+        summary, records = about_run(file)
+        show(summary if as_json else readable(summary), as_json)
+        if png is not None:
+            draw_run(records, file, png)
+        return
     kind = format_of(file)
     if kind == result.FORMAT:
         if png is not None:
@@ -132,6 +146,9 @@ def about_predictions(said: Predictions) -> dict[str, Any]:
             for what, found in points.items()
             if found is not None
         },
+        "log_sigma": None
+        if said.pair_log_sigma is None
+        else spread(said.pair_log_sigma[np.isfinite(said.pair_log_sigma)]),
         "dense_field": None if said.pair_flow is None else list(said.pair_flow.shape),
         "seconds_per_item": dict(said.seconds_per_item),
         "peak_memory": said.peak_memory,

@@ -186,3 +186,41 @@ def dense_lines(rows: list[dict[str, Any]]) -> list[str]:
             for name, own in first["categories"].items()
         ],
     )]  # fmt: skip
+
+
+SHOWN_KEPT = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05)  # rows of a printed sparsification curve
+
+
+def sparsification_lines(result: Result) -> list[str]:
+    """The measures of sparsification, the curve at some shares, then gain by category."""
+    rows, curve = result.results, result.curve
+    first = rows[0]
+    lines = grid(
+        ["measure", "value", "of", ""],
+        [
+            [row["measure"], spread(row), row["unit"],
+             "more is better" if row["higher_is_better"] else "less is better"]
+            for row in rows
+        ],
+    )  # fmt: skip
+    lines += [
+        "",
+        f"{first['count']} points of {first['pairs']} pairs, pooled; the surest of them kept:",
+        "",
+    ]
+    names = ("value", "random", "oracle")
+    lines += grid(
+        ["kept", f"PCK@{first['alpha']:g} by sigma", *names[1:]],
+        [
+            [percent(share), *(percent(curve[name][place]) for name in names)]
+            for place, share in enumerate(curve["kept"])
+            if share in SHOWN_KEPT
+        ],
+    )
+    return [*lines, "", *grid(
+        ["category", "points", *(row["measure"] for row in rows)],
+        [
+            [name, str(own["count"]), *(spread(row["categories"][name]) for row in rows)]
+            for name, own in first["categories"].items()
+        ],
+    )]  # fmt: skip

@@ -6,6 +6,8 @@ and the columns, in any order,
     pair       the number of the pair within the split, from 0 in file order; or its id
     keypoint   the number of the keypoint, from 0 as in object/keypoints; or its name
     x, y       where it lies in the target
+    log_sigma  optional: how unsure the method is of that point, as the log of sigma; more is less
+               sure, and only the order counts
     direction  optional: "forward", which is what the above says, or "back": where a keypoint of the
                target lies in the source, for protocols that go that way
 
@@ -25,7 +27,7 @@ An HDF5 file without the attribute `format` is an outsider's. It has the fields
     object/points  (M, L, 2) as in predictions.h5
     object/row     (M,) rows of object/*, or object/id (M,) text
 
-one part or both, and may have pair/flow. No attribute is needed. Those that are read: `method`
+one part or both, and may have pair/log_sigma and pair/flow. No attribute is needed. Those that are read: `method`
 (the name in results; else the file's), `config` (JSON), and `split` and `dataset_digest`, which
 must then be those of the split and data set at hand. With `format` it is a predictions.h5, and
 needs everything that jladkit.formats.predictions lists.
@@ -66,6 +68,7 @@ from jladkit.formats.predictions import (
     REMEDY,
     Predictions,
     check_belongs,
+    check_log_sigma,
     open_predictions,
 )
 from jladkit.formats.table import Column, Refuse, Table, few, read_table
@@ -146,13 +149,16 @@ def carried(table: Table, data: Dataset, split: str, frame: str) -> dict[str, np
     for name, way in WAYS.items():
         mine = np.array([word == name for word in direction.words], dtype=bool)[direction.codes]
         if name == "forward" or mine.any():
-            points = points_of(table.only(mine), data, rows, split, way)
-            found[way.field] = in_crop(points, data, data.arrays[way.end][rows], frame)
+            told = points_of(table.only(mine), data, rows, split, way)
+            found[way.field] = in_crop(told[..., :2], data, data.arrays[way.end][rows], frame)
+            if name == "forward" and table.log_sigma is not None:
+                found["pair/log_sigma"] = told[..., 2]
     return found
 
 
 def points_of(table: Table, data: Dataset, rows: np.ndarray, split: str, way: Way) -> np.ndarray:
-    """(P, K, 2) the keypoints of a table, for the pairs `rows` (P,) of a split, as they are given."""
+    """(P, K, 2) the keypoints of a table, for the pairs `rows` (P,) of a split, as they are given;
+    (P, K, 3) with log sigma where the table of the forward way has that."""
     pair = pair_numbers(data, rows, table.keys["pair"].words)[table.keys["pair"].codes]
     check_pairs(pair, data, rows, split, table.refuse)
     category = data.pair_category[rows]
@@ -171,8 +177,12 @@ def points_of(table: Table, data: Dataset, rows: np.ndarray, split: str, way: Wa
         f"keypoint must be one that the {way.start.removeprefix('pair/')} of the pair has",
     )
     table.refuse(again(pair * start.shape[1] + keypoint), "a keypoint must come once in a pair")
-    points = np.full(start.shape, np.nan)
-    points[pair, keypoint] = table.xy
+    values = table.xy
+    if way is WAYS["forward"] and table.log_sigma is not None:
+        table.refuse(~np.isfinite(table.log_sigma), "log_sigma must be a finite number")
+        values = np.column_stack([values, table.log_sigma])
+    points = np.full((*start.shape[:2], values.shape[1]), np.nan)
+    points[pair, keypoint] = values
     fill_repeated(points, data, rows)
     check_keypoints(table.path, points, data, rows, split)
     return points
@@ -249,8 +259,10 @@ def placed_pairs(
             f"{path}: pair/points must be (P, {data.object_keypoints.shape[1]}, 2), for as many "
             f"keypoints has {data.path}, but is {points.shape}."
         )
+    check_log_sigma(path, own.get("pair/log_sigma"))
     ways = [way for way in WAYS.values() if way.field in own]
-    others = own.keys() - {"pair/row", "pair/id", *(way.field for way in ways)}
+    fields = {"pair/row", "pair/id", "pair/log_sigma", *(way.field for way in ways)}
+    others = own.keys() - fields
     if frame != "crop" and others:
         raise UsageError(
             f"{path}: {min(others)} is always in pixels of the stored pictures: --frame crop."

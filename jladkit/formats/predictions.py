@@ -5,6 +5,9 @@ Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part
     pair/row       (P,) rows of the data set's pair/*, in its file order
     pair/points    (P, K, 2) where each keypoint of the source object lies in the target's
                    picture; NaN where the source has no such keypoint
+    pair/log_sigma (P, K) optional: how unsure the method is of each of pair/points, as the log of
+                   sigma; finite, or NaN where it says nothing. More is less sure, the scale is the
+                   method's own
     pair/points_back  (P, K, 2) optional, the other way round: where each keypoint of the target
                    object lies in the source's picture
     pair/flow      (P, 2, h, w) optional: for cells spread evenly over the source's picture (row
@@ -49,6 +52,7 @@ REMEDY = "jladkit predict --data FILE --split test (--method NAME | --checkpoint
 FIELDS = {
     "pair/row": Field("i", ("P",), optional=True),
     "pair/points": Field("f", ("P", "K", 2), optional=True),
+    "pair/log_sigma": Field("f", ("P", "K"), optional=True),
     "pair/points_back": Field("f", ("P", "K", 2), optional=True),
     "pair/flow": Field("f", ("P", 2, "h", "w"), optional=True),
     "pair/flow_back": Field("f", ("P", 2, "h'", "w'"), optional=True),
@@ -70,6 +74,7 @@ class Predictions:
     created: str
     pair_row: np.ndarray | None = None
     pair_points: np.ndarray | None = None
+    pair_log_sigma: np.ndarray | None = None
     pair_points_back: np.ndarray | None = None
     pair_flow: np.ndarray | None = None
     pair_flow_back: np.ndarray | None = None
@@ -131,8 +136,10 @@ def open_predictions(path: Path) -> Predictions:
                 raise JladkitError(
                     f"{path}: {part}/row and {part}/points must come together. Run: {REMEDY}"
                 )
-        if "pair/points_back" in arrays and "pair/row" not in arrays:
-            raise JladkitError(f"{path}: pair/points_back needs pair/row. Run: {REMEDY}")
+        for name in ("pair/log_sigma", "pair/points_back"):
+            if name in arrays and "pair/row" not in arrays:
+                raise JladkitError(f"{path}: {name} needs pair/row. Run: {REMEDY}")
+        check_log_sigma(path, arrays.get("pair/log_sigma"))
         seconds = read_json_attr(file, "seconds_per_item")
         memory = file.attrs.get("peak_memory", 0)
         if not all(isinstance(n, Real) for n in (memory, *seconds.values())):
@@ -149,6 +156,7 @@ def open_predictions(path: Path) -> Predictions:
             created=read_text_attr(file, "created"),
             pair_row=arrays.get("pair/row"),
             pair_points=arrays.get("pair/points"),
+            pair_log_sigma=arrays.get("pair/log_sigma"),
             pair_points_back=arrays.get("pair/points_back"),
             pair_flow=arrays.get("pair/flow"),
             pair_flow_back=arrays.get("pair/flow_back"),
@@ -156,6 +164,15 @@ def open_predictions(path: Path) -> Predictions:
             object_points=arrays.get("object/points"),
             seconds_per_item=seconds,
             peak_memory=int(memory),
+        )
+
+
+def check_log_sigma(path: Path, log_sigma: np.ndarray | None) -> None:
+    """Raise JladkitError when there is infinity in pair/log_sigma."""
+    if log_sigma is not None and np.isinf(log_sigma).any():
+        raise JladkitError(
+            f"{path}: pair/log_sigma must be finite, or NaN where nothing is said, but is infinite "
+            f"for {int(np.isinf(log_sigma).sum())} of {log_sigma.size} points."
         )
 
 

@@ -48,7 +48,8 @@ class Result:
     predictions_digest: str = ""  # over the points that were scored
     statistics: dict[str, Any] = field(default_factory=dict)  # how low and high were found
     # PCK: lists "alpha" and "value"; and "area", the mean of the value over all alphas from
-    # "area_from" to "area_to".
+    # "area_from" to "area_to". Sparsification: lists "kept" (share of the points, falling), "value",
+    # "oracle" and "random", and "low" and "high" of value where there is an interval.
     curve: dict[str, Any] = field(default_factory=dict)
     seconds_per_item: float | None = None
     peak_memory: int = 0
@@ -102,6 +103,7 @@ METRIC_KEYS: dict[str, dict[str, tuple[type, ...]]] = {
     "iod": {"variant": (str,), "floor": NUMBER},
     "flow": {"alpha": (Real,), "pooled": NUMBER, "category_mean": NUMBER},
     "transfer": {"measure": (str,), "category_mean": NUMBER},
+    "sparsification": {"measure": (str,), "alpha": (Real,)},
 }
 
 
@@ -188,11 +190,14 @@ def check_strata(path: Path, where: str, strata: Any) -> None:
 
 
 def check_curve(path: Path, curve: Mapping[str, Any]) -> None:
-    """Raise JladkitError unless `curve` is empty or has as many alphas as values."""
-    alphas, values = curve.get("alpha", []), curve.get("value", [])
-    lists = isinstance(alphas, list) and isinstance(values, list) and len(alphas) == len(values)
-    if not lists or not all(isinstance(number, Real) for number in [*alphas, *values]):
-        raise JladkitError(f"{path}: curve must have as many numbers in alpha as in value.")
+    """Raise JladkitError unless `curve` is empty, or its lists have as many numbers as the one of
+    alphas or of shares kept."""
+    axis = "kept" if "kept" in curve else "alpha"
+    drawn = [axis, "value", *(["oracle", "random"] if axis == "kept" else [])]
+    told = [curve.get(name, []) for name in (*drawn, *({"low", "high"} & curve.keys()))]
+    lists = all(isinstance(one, list) and len(one) == len(told[0]) for one in told)
+    if not lists or not all(isinstance(number, Real) for one in told for number in one):
+        raise JladkitError(f"{path}: curve must have as many numbers in {axis} as in value.")
 
 
 def check_keys(

@@ -36,12 +36,15 @@ class Table:
     Attributes:
         keys: the columns that say what a row is about, by name.
         xy: (R, 2) its point; NaN where the CSV has no number.
+        log_sigma: (R,) how unsure the method is of it, NaN where the CSV has no number; None where
+            it has no such column.
         lines: (R,) the line on which it ends, from 1.
     """
 
     path: Path
     keys: dict[str, Column]
     xy: np.ndarray
+    log_sigma: np.ndarray | None
     lines: np.ndarray
 
     def refuse(self, bad: np.ndarray, must: str) -> None:
@@ -56,7 +59,8 @@ class Table:
     def only(self, rows: np.ndarray) -> "Table":
         """The same table with those of its `rows` (R,) that are True."""
         keys = {name: Column(c.words, c.codes[rows]) for name, c in self.keys.items()}
-        return Table(self.path, keys, self.xy[rows], self.lines[rows])
+        log_sigma = None if self.log_sigma is None else self.log_sigma[rows]
+        return Table(self.path, keys, self.xy[rows], log_sigma, self.lines[rows])
 
     def told(self, row: int) -> str:
         """line 3 (pair 0, keypoint nose)"""
@@ -75,7 +79,7 @@ def few(items: Sequence[Any], told: Callable[[Any], str]) -> str:
 def read_table(path: Path) -> Table:
     """Read a CSV with a line of names, the columns x and y, and one pair of KEYS.
 
-    A column "direction" is read too where there is one.
+    The columns "direction" and "log_sigma" are read too where they are there.
 
     Raises:
         JladkitError: it cannot be read, a column is missing or comes twice, or a line has more or
@@ -103,7 +107,8 @@ def keys_of(path: Path, head: Sequence[str]) -> tuple[str, str]:
         raise JladkitError(
             f"{path} must have the columns {wanted}, but its first line is {','.join(head)[:200]!r}."
         )
-    twice = [name for name in (*found[0], "x", "y", "direction") if head.count(name) > 1]
+    read = (*found[0], "x", "y", "direction", "log_sigma")
+    twice = [name for name in read if head.count(name) > 1]
     if twice:
         raise JladkitError(f"{path} must have each column once, but {twice[0]} comes again.")
     return found[0]
@@ -117,7 +122,8 @@ def collect(path: Path, reader: Any, head: Sequence[str], names: Iterable[str]) 
     """
     x, y = head.index("x"), head.index("y")
     keyed = [(head.index(name), {}, array("q")) for name in names]
-    xy, lines = array("d"), array("q")
+    unsure = head.index("log_sigma") if "log_sigma" in head else None
+    xy, log_sigma, lines = array("d"), array("d"), array("q")
     for row in reader:
         if not row:  # an empty line
             continue
@@ -132,9 +138,20 @@ def collect(path: Path, reader: Any, head: Sequence[str], names: Iterable[str]) 
             xy.extend((float(row[x]), float(row[y])))
         except ValueError:
             xy.extend((np.nan, np.nan))
+        if unsure is not None:
+            log_sigma.append(number(row[unsure]))
         lines.append(reader.line_num)
     keys = {
         name: Column([word.strip() for word in known], np.asarray(codes))
         for name, (_, known, codes) in zip(names, keyed, strict=True)
     }
-    return Table(path, keys, np.asarray(xy).reshape(-1, 2), np.asarray(lines))
+    told = None if unsure is None else np.asarray(log_sigma)
+    return Table(path, keys, np.asarray(xy).reshape(-1, 2), told, np.asarray(lines))
+
+
+def number(text: str) -> float:
+    """The number that `text` spells, NaN where it spells none."""
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan

@@ -21,6 +21,7 @@ from jladkit.model.geometry import (
     cells_to_pixels,
     landmark_positions,
     pixels_to_cells,
+    sample_points,
     transfer_points,
 )
 
@@ -245,10 +246,18 @@ class JointNet(nn.Module):
 
         Args: (B, C, H, W) features of each; NaN points stay NaN.
         """
+        return self.carry_with_log_sigma(source, target, points)[0]
+
+    def carry_with_log_sigma(
+        self, source: Tensor, target: Tensor, points: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`carry`, and log σ (B, N) read bilinearly at the points of source, NaN where they are."""
         size, cells = self.config.size, self.cells
-        field = self.align(source, target).field
-        moved = transfer_points(field, pixels_to_cells(points.float(), size, cells))
-        return cells_to_pixels(moved, size, cells)
+        field, log_sigma = self.align(source, target)
+        at = pixels_to_cells(points.float(), size, cells)
+        moved = cells_to_pixels(transfer_points(field, at), size, cells)
+        read = sample_points(log_sigma[:, None], torch.nan_to_num(at))[..., 0]
+        return moved, read.masked_fill(moved.isnan().any(dim=-1), float("nan"))
 
     def detect(self, features: Tensor, which: Tensor) -> Tensor:
         """(B, K, 2) landmarks, xy in pixels of the square. Args as `landmark_maps` has them."""

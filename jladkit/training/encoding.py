@@ -16,7 +16,12 @@ from torch import Tensor
 
 from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset
-from jladkit.methods import EncodedDetector, EncodedMatcher
+from jladkit.methods import (
+    EncodedDetector,
+    EncodedMatcher,
+    EncodedUnsureMatcher,
+    UnsureMatcher,
+)
 from jladkit.training.loading import Images, as_floats
 
 # Bytes that are kept: 1,365 decoded pictures of 256 px, 3,449 encoded ones of the default backbone.
@@ -100,13 +105,25 @@ class Runner:
 
     def transfer(
         self, source: Rows, target: Rows, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """`Matcher.transfer` for objects (B,) and (B,), points (B, N, 2) in pixels of the square."""
+    ) -> tuple[Tensor, Tensor | None]:
+        """`Matcher.transfer` for objects (B,) and (B,), points (B, N, 2) in pixels of the square;
+        and, from the same pass, log sigma (B, N) of a method that says how unsure it is."""
         encoded = isinstance(self.method, EncodedMatcher)
-        both = (self.codes if encoded else self.images)(np.concatenate([source, target])).chunk(2)
-        carry = self.method.transfer_encoded if encoded else self.method.transfer
-        found = carry(*both, points.to(self.device), category)
-        return self.checked(found, "transfer", len(points), points.shape[1])
+        both = (self.codes if encoded else self.images)(np.concatenate([source, target]))
+        first, second = both.chunk(2)
+        told = (first, second, points.to(self.device), category)
+        found: Any
+        log_sigma: Any = None
+        if isinstance(self.method, EncodedUnsureMatcher):
+            found, log_sigma = self.method.transfer_encoded_with_log_sigma(*told)
+        elif encoded:
+            found = self.method.transfer_encoded(*told)
+        elif isinstance(self.method, UnsureMatcher):
+            found, log_sigma = self.method.transfer_with_log_sigma(*told)
+        else:
+            found = self.method.transfer(*told)
+        moved = self.checked(found, "transfer", len(points), points.shape[1])
+        return moved, None if log_sigma is None else self.checked_log_sigma(log_sigma, moved)
 
     def detect(self, rows: Rows, category: Sequence[str]) -> Tensor:
         """`LandmarkDetector.detect` for objects (B,)."""
@@ -130,11 +147,26 @@ class Runner:
             )
         return found
 
+    def checked_log_sigma(self, found: Any, moved: Tensor) -> Tensor:
+        """`found`, which must be (B, N) for `moved` (B, N, 2), and finite or NaN.
+
+        Raises:
+            JladkitError: it is not.
+        """
+        fits = isinstance(found, Tensor) and found.is_floating_point()
+        if not fits or found.shape != moved.shape[:2] or found.isinf().any():
+            raise JladkitError(
+                f"{self.method.name} must return log sigma as floats of size {tuple(moved.shape[:2])}, "
+                f"finite or NaN, but returned {form(found)}."
+            )
+        return found
+
 
 def form(value: Any) -> str:
     """What a value is, in an error."""
     if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} of size {tuple(value.shape)}"
+        infinite = " with infinity in it" if value.isinf().any() else ""
+        return f"{str(value.dtype).removeprefix('torch.')} of size {tuple(value.shape)}{infinite}"
     return f"a {type(value).__name__}"
 
 

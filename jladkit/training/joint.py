@@ -18,7 +18,8 @@ from jladkit.training.recipe import fill, read_recipe
 
 
 class Joint:
-    """The trained joint method: an EncodedMatcher and an EncodedDetector (jladkit.methods)."""
+    """The trained joint method: an EncodedMatcher, which says how unsure it is, and an
+    EncodedDetector (jladkit.methods)."""
 
     name = "joint"
 
@@ -94,6 +95,13 @@ class Joint:
     ) -> Tensor:
         """See jladkit.methods.EncodedMatcher."""
         return self.net.carry(source, target, points)
+
+    def transfer_encoded_with_log_sigma(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> tuple[Tensor, Tensor | None]:
+        """See jladkit.methods.EncodedUnsureMatcher; None where it was trained without (wo/UM)."""
+        moved, log_sigma = self.net.carry_with_log_sigma(source, target, points)
+        return moved, log_sigma if self.net.config.uncertainty else None
 
     def detect(self, images: Tensor, category: Sequence[str]) -> Tensor:
         """See jladkit.methods.LandmarkDetector, and `detect_encoded` for what is raised."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -117,9 +117,10 @@ def predict(
     for objects of a category that the method has no landmarks for.
 
     Args:
-        wanted: "pair", keypoints carried from source to target; "object", landmarks; with "pair"
-            also "back", keypoints from target to source, "flow" and "flow_back", the dense fields
-            from source to target and back.
+        wanted: "pair", keypoints carried from source to target, and how unsure the method is of
+            each where it says; "object", landmarks; with "pair" also "back", keypoints from
+            target to source, "flow" and "flow_back", the dense fields from source to target and
+            back. What goes the same way comes from the same pass over the pairs.
         cells: of a dense field, in each direction.
 
     Raises:
@@ -134,17 +135,8 @@ def predict(
     seconds: dict[str, float] = {}
     with torch.inference_mode():
         if "pair" in wanted and isinstance(instance, Matcher) and len(pairs):
-            begin = time.perf_counter()
             parts["pair_row"] = pairs
-            parts["pair_points"] = matched(runner, pairs, progress)
-            seconds["pair"] = (time.perf_counter() - begin) / len(pairs)
-            if "back" in wanted:
-                parts["pair_points_back"] = matched(runner, pairs, progress, back=True)
-            for part in (part for part in FLOWS if part in wanted):
-                begin = time.perf_counter()
-                back = part == "flow_back"
-                parts[f"pair_{part}"] = dense(runner, pairs, progress, cells, back)
-                seconds[part] = (time.perf_counter() - begin) / len(pairs)
+            parts |= pair_parts(runner, pairs, wanted, cells, progress, seconds)
         if "object" in wanted and isinstance(instance, LandmarkDetector) and len(objects):
             begin = time.perf_counter()
             parts["object_row"] = objects
@@ -170,6 +162,35 @@ def predict(
     )
 
 
+def pair_parts(
+    runner: Runner,
+    pairs: NDArray[np.int64],
+    wanted: Sequence[str],
+    cells: int,
+    progress: bool,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """The fields of Predictions about `pairs`: one pass there and, if need be, one back.
+
+    `seconds` gets how long a pair took, for each part of `wanted` that the pass was for.
+    """
+    parts: dict[str, Any] = {}
+    for back, points, flow in ((False, "pair", "flow"), (True, "back", "flow_back")):
+        asked = [part for part in (points, flow) if part in wanted]
+        if not asked:
+            continue
+        begin = time.perf_counter()
+        found = carried(runner, pairs, progress, cells if flow in asked else 0, back)
+        seconds |= dict.fromkeys(asked, (time.perf_counter() - begin) / len(pairs))
+        if points in asked:
+            parts["pair_points_back" if back else "pair_points"] = found.points
+        if points in asked and not back:
+            parts["pair_log_sigma"] = found.log_sigma
+        if flow in asked:
+            parts[f"pair_{flow}"] = found.field
+    return parts
+
+
 def detectable(instance: Any, data: Dataset, objects: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those of `objects` whose category is among the instance's `categories`, where it has some."""
     known = getattr(instance, "categories", None)
@@ -187,55 +208,67 @@ def names(data: Dataset, codes: NDArray[np.int32]) -> list[str]:
     return [known[code] for code in codes]
 
 
-def matched(
-    runner: Runner, pairs: NDArray[np.int64], progress: bool, back: bool = False
-) -> NDArray[np.float64]:
-    """(P, K, 2) transferred keypoints, in pixels of the targets' stored pictures; `back` carries
-    the targets' to the sources."""
-    data, order = runner.data, by_picture(runner.data, pairs)
-    if not data.object_keypoints.shape[1]:
-        return np.empty((len(pairs), 0, 2))
+class Carried(NamedTuple):
+    """What one pass over P pairs gives.
+
+    Attributes:
+        points: (P, K, 2) transferred keypoints, in pixels of the pictures they were carried to.
+        log_sigma: (P, K) how unsure the method is of each; None of a method that does not say.
+        field: (P, 2, cells, cells) for cells over the picture they come from, the xy in pixels of
+            the one they go to.
+    """
+
+    points: NDArray[np.float64]
+    log_sigma: NDArray[np.float64] | None
+    field: NDArray[np.float32]
+
+
+def carried(
+    runner: Runner, pairs: NDArray[np.int64], progress: bool, cells: int = 0, back: bool = False
+) -> Carried:
+    """The keypoints and the dense field of every pair, from source to target or `back`.
+
+    The centres of the field's cells are points like any other to the matcher, so that each pair
+    is looked at once for all of it.
+
+    Args:
+        pairs: (P,) rows of pair/*.
+        cells: on each side of the field; 0 for none.
+    """
+    data, size, order = runner.data, runner.method.size, by_picture(runner.data, pairs)
+    number = data.object_keypoints.shape[1]
+    log_sigma = np.full((len(pairs), number), np.nan)
+    fields = np.empty((len(pairs), 2, cells, cells), dtype=np.float32)
+    if not number and not cells:
+        return Carried(np.empty((len(pairs), 0, 2)), None, fields)
+    batch = DENSE_BATCH if cells else BATCH
+    grid, places = centres(cells, size), iter(batches(order, batch))
     label = "pairs, back" if back else "pairs"
     with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
 
         def carry(part: NDArray[np.int64], points: Tensor) -> Tensor:
-            source, target = ends_of(data, part, back)
+            (source, target), place = ends_of(data, part, back), next(places)
+            asked = torch.cat([points, grid.expand(len(part), -1, -1)], dim=1)
+            moved, unsure = runner.transfer(
+                source, target, asked, names(data, data.pair_category[part])
+            )
+            if unsure is not None:
+                log_sigma[place] = unsure[:, :number].double().cpu().numpy()
+            if cells:
+                ends = moved[:, number:].double().cpu().numpy()
+                ends = from_square(ends, data.object_size[target], size)
+                fields[place] = ends.reshape(len(part), cells, cells, 2).transpose(0, 3, 1, 2)
             bar.update(len(part))
-            return runner.transfer(source, target, points, names(data, data.pair_category[part]))
+            return moved[:, :number]
 
-        found = transfer_pairs(data, pairs[order], runner.method.size, carry, BATCH, back)
-    return found[np.argsort(order)]
+        points = transfer_pairs(data, pairs[order], size, carry, batch, back)[np.argsort(order)]
+    return Carried(points, None if np.isnan(log_sigma).all() else log_sigma, fields)
 
 
-def dense(
-    runner: Runner, pairs: NDArray[np.int64], progress: bool, cells: int, back: bool = False
-) -> NDArray[np.float32]:
-    """The field of every pair: its cells' centres are points like any other to the matcher.
-
-    Args:
-        pairs: (P,) rows of pair/*.
-        cells: on each side of the field.
-        back: from target to source.
-
-    Returns:
-        (P, 2, cells, cells) for cells over the source's picture, the xy in pixels of the target's.
-    """
-    data, size = runner.data, runner.method.size
-    centres = (np.arange(cells) + 0.5) * (size / cells) - 0.5
-    grid = torch.from_numpy(np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)).float()
-    out = np.empty((len(pairs), 2, cells, cells), dtype=np.float32)
-    label = "fields back" if back else "fields"
-    with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
-        for places in batches(by_picture(data, pairs), DENSE_BATCH):
-            part = pairs[places]
-            source, target = ends_of(data, part, back)
-            points = grid.expand(len(part), -1, -1)
-            category = names(data, data.pair_category[part])
-            moved = runner.transfer(source, target, points, category).double().cpu().numpy()
-            field = from_square(moved, data.object_size[target], size)
-            out[places] = field.reshape(len(part), cells, cells, 2).transpose(0, 3, 1, 2)
-            bar.update(len(part))
-    return out
+def centres(cells: int, size: int) -> Tensor:
+    """(cells * cells, 2) xy of the cells' centres, row first, in pixels of a square of `size`."""
+    along = (np.arange(cells) + 0.5) * (size / max(cells, 1)) - 0.5
+    return torch.from_numpy(np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)).float()
 
 
 def detected(runner: Runner, objects: NDArray[np.int64], progress: bool) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.training.encoding import Runner
 from jladkit.training.joint import Joint
 from jladkit.training.loading import batch_of
-from jladkit.training.prediction import BATCH, detected, matched, names
+from jladkit.training.prediction import BATCH, carried, detected, names
 from jladkit.training.validation import transfer_pairs
 
 PICTURES, PAIRS = 100, 600
@@ -49,13 +49,13 @@ def once_a_pair(method: Any, data: Dataset, pairs: np.ndarray) -> np.ndarray:
 
 def once_a_picture(method: Any, data: Dataset, pairs: np.ndarray) -> np.ndarray:
     """As jladkit predicts."""
-    return matched(Runner(method, data, CPU), pairs, progress=False)
+    return carried(Runner(method, data, CPU), pairs, progress=False).points
 
 
 def both_tasks(method: Any, data: Dataset, pairs: np.ndarray, objects: np.ndarray) -> None:
     """Pairs, then landmarks of their objects, as jladkit predicts."""
     runner = Runner(method, data, CPU)
-    matched(runner, pairs, progress=False)
+    carried(runner, pairs, progress=False)
     detected(runner, objects, progress=False)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jladkit.formats.predictions import write_predictions
+from jladkit.formats.dataset import open_dataset
+from jladkit.formats.predictions import open_predictions, write_predictions
 from jladkit.formats.result import read_result
 from tests.tiny import predicted, tiny_dataset, true_points
 
@@ -230,6 +231,12 @@ def test_the_protocols_own_mean_is_marked_and_stands_alone_if_it_is_another(run,
         (["--predictions", "{}/crop.csv", "--split", "val"], 1, "has no pairs in the val split"),
         (["--predictions", "{}/crop.csv", "--split", "train"], 1, "crop.csv lacks"),
         (["--predictions", "x", "--metric", "flow", "--protocol", "all"], 2, "for PCK and IOD"),
+        (["--predictions", "{}/oracle.h5", "--metric", "sparsification"], 1, "how unsure it is"),
+        (
+            ["--predictions", "{}/oracle.h5", "--metric", "sparsification", "--protocol", "cats"],
+            2,
+            "Give a protocol that goes that way: jlad",
+        ),
         (["--predictions", "x", "--normaliser", "image"], 2, "--normaliser is about IOD"),
         (
             ["--predictions", "x", "--fit-rows", "9", "--repeats", "2"],
@@ -285,3 +292,31 @@ def test_scoring_stored_predictions_does_not_import_torch(folder):
     subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, env=os.environ, timeout=60
     )
+
+
+def test_sparsification_prints_its_measures_its_curve_and_leaves_a_result(run, folder, tmp_path):
+    data = open_dataset(folder / "tiny.h5")
+    points = open_predictions(folder / "oracle.h5").pair_points
+    error = np.linalg.norm(points - true_points(data), axis=-1)
+    table = pd.read_csv(folder / "crop.csv")
+    table["log_sigma"] = np.log(error[table["pair"], table["keypoint"]])
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    words = ["--metric", "sparsification", "--predictions", tmp_path / "mine.csv"]
+    code, out, _ = run(*words, "--out", tmp_path / "results")
+    assert code == 0
+    assert out.startswith("SPARSIFICATION of mine on tiny, test split\njlad 1: ")
+    for line in (
+        r"gain +\d\d",
+        r"ause +\d",
+        r"spearman +\d\d",
+        r"100\.0 +\d",
+        r"5\.0 +100\.0",
+        "car",
+    ):
+        assert re.search(f"^{line}", out, re.MULTILINE), line
+    path = tmp_path / "results/tiny/mine/sparsification-jlad-test.json"
+    result = read_result(path)
+    assert result.results[0]["value"] > 0.5  # pixels are nearly shares of the box
+    assert len(pd.read_parquet(path.with_suffix(".parquet"))) == result.results[0]["count"]
+    code, out, _ = run(*words, "--alpha", "0.05", "--protocol", "hpf", "--json")
+    assert [row["alpha"] for row in json.loads(out)["results"]] == [0.05] * 3

@@ -7,11 +7,13 @@ from functools import partial
 import h5py
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import Result, write_result
 from jladkit.reports import contact_sheet
+from jladkit.training.checkpoint import write_checkpoint
 from tests.builders.layouts import build_pascal3d, pascal3d_root
 from tests.tiny import predicted, tiny_dataset
 
@@ -168,3 +170,63 @@ def test_a_keypoint_has_the_same_mark_in_both_pictures(tmp_path):
     assert tuple(shown[y, x]) == tuple(bytes.fromhex(contact_sheet.COLOURS[0][1:]))
     assert not shown[100:].any()
     assert contact_sheet.sheet_of_pairs(data, np.arange(2)).height < 2 * contact_sheet.TILE
+
+
+def trained(folder, **terms):
+    """The folder of a run of 40 steps, as the training loop leaves its log."""
+    folder.mkdir()
+    with (folder / "log.jsonl").open("w") as file:
+        for step in range(1, 41):
+            record = {
+                "step": step,
+                "phase": "align" if step < 21 else "detect",
+                "total": 2.0,
+                **terms,
+            }
+            if step % 10 == 0:
+                record["validation"] = {"pck@0.1": 0.5 + step / 1000, "iod": 0.3, "spread": 0.04}
+            file.write(json.dumps(record) + "\n")
+    return folder
+
+
+def test_a_run_is_summarised_with_its_best_scores_and_drawn(run, tmp_path):
+    folder = trained(tmp_path / "run", log_sigma=1.0)
+    code, out, err = run(folder, "--png", tmp_path / "curves.png")
+    assert (code, "40 steps" in err) == (0, True)
+    assert "phases: align 1-20, detect 21-40" in out
+    assert "pck@0.1: best 0.54, at_step 40, last 0.54" in out
+    assert "iod: best 0.3, at_step 10, last 0.3" in out
+    assert "collapsed: nothing that is known of" in out
+    assert Image.open(tmp_path / "curves.png").size == (1500, 1650)
+    said = json.loads(run(folder, "--json")[1])
+    assert said["phases"][1] == {"phase": "detect", "first": 21, "last": 40}
+    assert (said["steps"], said["collapsed"]) == (40, [])
+
+
+def test_what_has_collapsed_in_a_run_is_said(run, tmp_path):
+    folder = trained(tmp_path / "run", log_sigma=7.0, background=0.999, peak=0.01)
+    out = run(folder)[1]
+    assert "collapsed 1: The landmark maps have faded by step 40" in out
+    assert "collapsed 2: The uncertainty swallows (6) by step 40" in out
+    assert len(json.loads(run(folder, "--json")[1])["collapsed"]) == 2
+
+
+def test_the_pull_to_the_identity_is_read_from_the_weights_of_a_run(run, tmp_path):
+    folder = trained(tmp_path / "run", displacement=1e-7)
+    assert "collapsed: nothing" in run(folder)[1]
+    label = {"method": "joint", "dataset": "d", "config": {"loss": {"identity": 5.0}}}
+    write_checkpoint(folder / "model.safetensors", {"a": torch.zeros(1)}, label)
+    out = run(folder)[1]
+    assert "method: joint" in out and "The field froze at the identity" in out
+
+
+def test_a_run_has_no_pairs_and_a_folder_without_a_log_is_no_run(run, tmp_path):
+    folder = trained(tmp_path / "run")
+    code, _, err = run(folder, "--split", "test")
+    assert code == 2 and "--data and --split are not for it" in err
+    (folder / "log.jsonl").write_text("{}\n")
+    code, _, err = run(folder)
+    assert code == 1 and "log.jsonl, line 1: step must be a whole number" in err
+    (folder / "log.jsonl").unlink()
+    code, _, err = run(folder)
+    assert code == 1 and "is a folder without log.jsonl" in err

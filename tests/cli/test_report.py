@@ -12,7 +12,7 @@ import pytest
 from jladkit.formats.dataset import open_dataset
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import write_result
-from tests.reports.test_tables import iod_result, pck_result
+from tests.reports.test_tables import iod_result, pck_result, sparsification_result
 from tests.tiny import predicted, tiny_dataset, true_points
 
 
@@ -23,6 +23,7 @@ def folder(tmp_path_factory):
     write_result(folder / "results/b.json", pck_result("<script>alert(1)</script>", 0.6))
     write_result(folder / "results/c.json", iod_result())
     write_result(folder / "results/d.json", pck_result("elsewhere", dataset_digest="other"))
+    write_result(folder / "results/e.json", sparsification_result())
     data = tiny_dataset(folder / "tiny.h5")
     write_predictions(folder / "oracle.h5", predicted(data))
     return folder
@@ -55,8 +56,12 @@ def test_a_folder_of_results_becomes_tables_figures_and_a_page(run, folder, tmp_
         f"tables/{stem}-categories.md",
         "tables/iod-tiny-imm-test-abcdef-variants.tex",
         "tables/pck-tiny-jlad-test-other.csv",
+        "figures/sparsification-tiny-jlad-test-abcdef.svg",
+        "tables/sparsification-tiny-jlad-test-abcdef-kept.md",
     } <= names
     assert not any(name.endswith(".part") for name in names)
+    text = (tmp_path / "index.html").read_text()
+    assert "PCK over alpha; bars" in text and "when the most unsure are left out" in text
 
 
 def test_pairs_are_drawn_alike_from_a_file_of_others_in_either_frame(run, folder, tmp_path):

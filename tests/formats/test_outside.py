@@ -417,6 +417,35 @@ def test_text_that_is_no_text_is_refused(data: Dataset, tmp_path: Path):
         read_predictions(path, data, "test")
 
 
+def test_log_sigma_comes_beside_the_points_of_a_csv_in_either_frame(data: Dataset, tmp_path: Path):
+    points = moved(data)
+    told = np.where(np.isfinite(points).all(axis=-1), np.arange(80.0).reshape(20, 4) - 9, np.nan)
+    lines = [(*line, told[line[0], line[1]], "forward") for line in keypoint_lines(data, points)]
+    back = data.object_keypoints[data.pair_source[data.pairs("test")]]
+    lines += [(*line, "", "back") for line in keypoint_lines(data, back)]  # not asked of these
+    head = "pair,keypoint,x,y,log_sigma,direction"
+    for frame in ("crop", "source"):
+        found = read_predictions(csv_of(tmp_path / "p.csv", head, lines), data, "test", frame)
+        np.testing.assert_array_equal(found.pair_log_sigma, told)
+    np.testing.assert_allclose(2 * np.asarray(found.pair_points) + 5, points)
+    lines[1] = (*lines[1][:4], "high", "forward")
+    with pytest.raises(JladkitError, match=r"log_sigma must be a finite .* 1 of .*: line 3 "):
+        read_predictions(csv_of(tmp_path / "p.csv", head, lines), data, "test")
+
+
+def test_log_sigma_of_an_hdf5_goes_to_its_pairs_and_has_no_frame(data: Dataset, tmp_path: Path):
+    rows, order = data.pairs("test"), np.random.default_rng(2).permutation(20)
+    told = np.random.default_rng(3).normal(size=(20, 4))
+    fields = {"pair/points": moved(data)[order], "pair/row": rows[order], "pair/log_sigma": told[order]}  # fmt: skip
+    path = plain(tmp_path / "p.h5", fields)
+    for frame in ("crop", "source"):
+        found = read_predictions(path, data, "test", frame).pair_log_sigma
+        np.testing.assert_array_equal(found, told)
+    path = plain(tmp_path / "p.h5", {**fields, "pair/log_sigma": told * np.inf})
+    with pytest.raises(JladkitError, match="pair/log_sigma must be finite"):
+        read_predictions(path, data, "test")
+
+
 def test_a_flow_has_one_frame(data: Dataset, tmp_path: Path):
     fields = {"pair/points": true_points(data), "pair/flow": np.zeros((20, 2, 4, 4))}
     with pytest.raises(UsageError, match="pair/flow is always in pixels of the stored pictures"):

@@ -31,8 +31,15 @@ def test_predictions_come_back_as_they_were_written(tmp_path, data):
     flow = np.zeros((20, 2, 3, 4), np.float32)
     back = np.full((20, 4, 2), 3.5)
     dense = np.ones((20, 2, 6, 5), np.float32)  # of another grid
+    unsure = np.linspace(-3, 3, 80).reshape(20, 4)
+    unsure[0, 0] = np.nan
     one = predicted(
-        data, pair_flow=flow, pair_points_back=back, pair_flow_back=dense, peak_memory=5
+        data,
+        pair_log_sigma=unsure,
+        pair_flow=flow,
+        pair_points_back=back,
+        pair_flow_back=dense,
+        peak_memory=5,
     )
     write_predictions(tmp_path / "p.h5", one)
     assert same(open_predictions(tmp_path / "p.h5"), one)
@@ -78,6 +85,13 @@ def only_back(file):
         del file[name]
 
 
+def only_log_sigma(file):
+    """Leave nothing of the pairs but how unsure the method is of them."""
+    file.create_dataset("pair/log_sigma", data=np.zeros((20, 4)))
+    for name in ("pair/row", "pair/points"):
+        del file[name]
+
+
 def attribute(name, value):
     return lambda file: file.attrs.__setitem__(name, value)
 
@@ -97,9 +111,18 @@ def attribute(name, value):
         (lambda file: file.attrs.__delitem__("method"), "the attribute method is missing"),
         (delete("pair/points"), "pair/row and pair/points must come together"),
         (only_back, "pair/points_back needs pair/row"),
+        (only_log_sigma, "pair/log_sigma needs pair/row"),
         (
             lambda file: file.create_dataset("pair/points_back", data=np.zeros((19, 4, 2))),
             "pair/points_back must be floats of size 20x4x2",
+        ),
+        (
+            lambda file: file.create_dataset("pair/log_sigma", data=np.zeros((20, 3))),
+            "pair/log_sigma must be floats of size 20x4, but is float64 of size 20x3",
+        ),
+        (
+            lambda file: file.create_dataset("pair/log_sigma", data=np.full((20, 4), -np.inf)),
+            "pair/log_sigma must be finite, or NaN where nothing is said, .* for 80 of 80",
         ),
         (delete("object/row"), "object/row and object/points must come together"),
         (

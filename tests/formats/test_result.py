@@ -58,6 +58,16 @@ def changed(record, path, value):
         (["peak_memory"], True, "peak_memory must be a whole number, but is True"),
         (["protocol"], {"name": "jlad"}, "protocol version is missing"),
         (["curve"], {"alpha": [0.1]}, "as many numbers in alpha as in value"),
+        (
+            ["curve"],
+            {"kept": [1.0], "value": [0.5], "oracle": [1.0], "random": []},
+            "as many numbers in kept as in value",
+        ),
+        (
+            ["curve"],
+            {"kept": [1], "value": [1], "oracle": [1], "random": [1], "low": ["x"]},
+            "as many numbers in kept as in value",
+        ),
         (["curve"], {"alpha": [0.1], "value": "x"}, "as many numbers in alpha as in value"),
         (["results", 0, "value"], float("nan"), "NaN or infinity, which JSON does not have"),
         (["results"], [], "results must be a list of at least one row"),

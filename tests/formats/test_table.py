@@ -32,6 +32,16 @@ def test_either_kind_of_key_is_found(tmp_path: Path):
     assert list(read_table(written(tmp_path, text)).keys) == ["pair", "keypoint", "direction"]
 
 
+def test_log_sigma_is_read_where_there_is_such_a_column(tmp_path: Path):
+    text = "log_sigma,pair,keypoint,x,y\n-1.5,0,0,1,2\n,0,1,1,2\n"
+    found = read_table(written(tmp_path, text))
+    np.testing.assert_array_equal(found.log_sigma, [-1.5, np.nan])
+    assert found.only(np.array([True, False])).log_sigma == [-1.5]
+    assert read_table(written(tmp_path, "pair,keypoint,x,y\n0,0,1,2\n")).log_sigma is None
+    with pytest.raises(JladkitError, match="each column once, but log_sigma comes again"):
+        read_table(written(tmp_path, text.replace("keypoint,", "keypoint,log_sigma,")))
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_lines_are_counted_with_the_empty_ones_and_those_inside_quotes(tmp_path: Path, end: str):
     text = end.join(

@@ -5,7 +5,7 @@ import torch
 
 from jladkit.errors import UsageError
 from jladkit.model.geometry import cell_grid
-from jladkit.model.joint import JointNet, ModelConfig
+from jladkit.model.joint import Alignment, JointNet, ModelConfig
 
 SMALL = {"weights": "random", "size": 64, "radius": 2, "width": 16, "landmarks": 4}
 
@@ -66,3 +66,19 @@ def test_unknown_forms_and_sizes_are_refused():
         ModelConfig(field="flow")
     with pytest.raises(UsageError, match=r"model\.landmarks must be at least 1"):
         ModelConfig(landmarks=0)
+
+
+def test_log_sigma_is_read_bilinearly_at_the_points_of_source_in_one_pass(monkeypatch):
+    net = JointNet(ModelConfig(**SMALL), ["a"])
+    asked = []
+    field = cell_grid(4, 4).expand(1, -1, -1, -1)
+    told = torch.arange(16.0).view(1, 4, 4)
+    monkeypatch.setattr(net, "align", lambda *ends: (asked.append(1), Alignment(field, told))[1])
+    # Cells are 16 pixels wide, their centres at 7.5, 23.5 ...; the last point lies off the map.
+    points = torch.tensor([[[7.5, 7.5], [23.5, 7.5], [15.5, 15.5], [99.0, -9.0]]])
+    points = torch.cat([points, torch.full((1, 1, 2), torch.nan)], dim=1)
+    moved, log_sigma = net.carry_with_log_sigma(features(net)[:1], features(net)[:1], points)
+    assert len(asked) == 1
+    torch.testing.assert_close(moved, points, equal_nan=True)
+    torch.testing.assert_close(log_sigma[0, :4], torch.tensor([0, 1, 2.5, 3]))
+    assert log_sigma[0, 4].isnan()

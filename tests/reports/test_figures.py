@@ -5,9 +5,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from jladkit.errors import JladkitError
-from jladkit.reports.figures import matched_pairs, pck_curve, representative_pairs, save
+from jladkit.reports.figures import (
+    matched_pairs,
+    pck_curve,
+    representative_pairs,
+    save,
+    sparsification_curve,
+)
 from jladkit.reports.tables import boards
-from tests.reports.test_tables import pck_result
+from tests.reports.test_tables import pck_result, sparsification_result
 from tests.tiny import predicted, tiny_dataset, true_points
 
 
@@ -70,3 +76,21 @@ def test_methods_on_other_pairs_are_not_drawn_together(data):
 def test_predictions_without_pairs_cannot_be_drawn(data):
     with pytest.raises(JladkitError, match="no transferred keypoints to draw"):
         matched_pairs(data, [predicted(data, pair_row=None, pair_points=None)])
+
+
+def test_a_sparsification_curve_has_its_gain_its_bounds_and_its_band():
+    figure = sparsification_curve(
+        board(sparsification_result("a"), sparsification_result("b", 0.7))
+    )
+    (axes,), (legend,) = figure.axes, figure.legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words[:2] == ["a: gain 40.0 %", "b: gain 70.0 %"]
+    assert words[2].startswith("oracle") and words[3].startswith("random")
+    oracle, random, curve = (np.asarray(line.get_ydata()) for line in axes.lines[:3])
+    assert (random == 50).all() and (oracle[0], oracle[-1]) == (50, 100)
+    assert (curve[0], curve[-1]) == pytest.approx((50, 88))
+    assert len(axes.collections) == 2
+    left, right = axes.get_xlim()
+    assert left > right  # to the right, less is kept
+    with pytest.raises(JladkitError, match="holds a curve"):
+        sparsification_curve(board(pck_result()))

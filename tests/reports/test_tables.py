@@ -198,3 +198,34 @@ def test_no_results_and_no_such_folder_are_refused(tmp_path):
         read_entries([tmp_path])
     with pytest.raises(JladkitError, match="There is no file or folder"):
         read_entries([tmp_path / "none"])
+
+
+def sparsification_result(method="joint", gain=0.4, **changes):
+    """A result whose curve rises from 50 % to 90 %."""
+    kept = [step / 20 for step in range(20, 0, -1)]
+    row = pck_result().results[0] | {"metric": "sparsification", "value": gain}
+    return pck_result(
+        method,
+        metric="sparsification",
+        results=[row | {"measure": name} for name in ("gain", "ause", "spearman")],
+        curve={
+            "kept": kept,
+            "value": [0.9 - 0.4 * share for share in kept],
+            "oracle": [min(1, 0.5 / share) for share in kept],
+            "random": [0.5] * 20,
+            "low": [0.8 - 0.4 * share for share in kept],
+            "high": [1 - 0.4 * share for share in kept],
+        },
+        **changes,
+    )
+
+
+def test_sparsification_shows_its_measures_the_share_kept_and_the_gain_by_category():
+    both = board(sparsification_result("a"), sparsification_result("b", 0.7))
+    first, second, third = tables(both)
+    assert list(first.cells.columns)[2:] == ["gain@0.05", "ause@0.05", "spearman@0.05"]
+    assert second.cells["method"].tolist() == ["a", "a, oracle", "b", "b, oracle"]
+    assert second.cells["100 % kept"].tolist() == ["50.0"] * 4
+    assert second.cells["40 % kept"].tolist() == ["74.0", "100.0"] * 2
+    assert third.cells.to_numpy().tolist()[0] == ["points", "30", "1"]
+    assert set(tidy(both)["setting"]) == {"gain@0.05", "ause@0.05", "spearman@0.05"}

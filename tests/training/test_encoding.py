@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.training import encoding
 from jladkit.training.encoding import Kept, Runner, by_picture
 from jladkit.training.joint import Joint
-from jladkit.training.prediction import detected, matched
+from jladkit.training.prediction import carried, detected
 
 CPU = torch.device("cpu")
 
@@ -99,7 +100,7 @@ def test_every_picture_is_decoded_and_encoded_once_for_pairs_and_objects(
     )
     method = Counting()
     runner = Runner(method, mixed, CPU)
-    matched(runner, mixed.pairs("train"), progress=False)
+    carried(runner, mixed.pairs("train"), progress=False)
     objects = np.union1d(mixed.objects("train"), mixed.objects("test"))
     detected(runner, objects, progress=False)
     pictures = len(np.unique(mixed.object_image_span[objects], axis=0))
@@ -115,7 +116,7 @@ def test_a_method_of_one_step_decodes_once_too(mixed: Dataset, monkeypatch: pyte
         Dataset, "image", lambda self, row: (decoded.update([row]), image(self, row))[1]
     )
     runner = Runner(Plain(Counting()), mixed, CPU)
-    matched(runner, mixed.pairs("train"), progress=False)
+    carried(runner, mixed.pairs("train"), progress=False)
     detected(runner, mixed.objects("train"), progress=False)
     assert max(decoded.values()) == 1
 
@@ -129,8 +130,8 @@ def test_what_is_kept_is_bounded_and_changes_nothing(
     pairs, objects = mixed.pairs("test"), mixed.objects("test")
     plain = Runner(Plain(Counting()), mixed, CPU)
     runner = Runner(Counting(), mixed, CPU)
-    points = matched(runner, pairs, progress=False)
-    np.testing.assert_allclose(points, matched(plain, pairs, progress=False), atol=1e-5)
+    points = carried(runner, pairs, progress=False).points
+    np.testing.assert_allclose(points, carried(plain, pairs, progress=False).points, atol=1e-5)
     landmarks = detected(runner, objects, progress=False)
     np.testing.assert_allclose(landmarks, detected(plain, objects, progress=False), atol=1e-5)
     for kept in (runner.codes, runner.pictures, plain.pictures):
@@ -140,12 +141,14 @@ def test_what_is_kept_is_bounded_and_changes_nothing(
 def test_pairs_and_objects_come_back_in_the_order_they_were_asked_for(mixed: Dataset):
     pairs = mixed.pairs("test")
     assert not (np.diff(mixed.pair_source[pairs]) >= 0).all()
-    found = matched(Runner(Counting(), mixed, CPU), pairs, progress=False)
+    found = carried(Runner(Counting(), mixed, CPU), pairs, progress=False).points
     for place in (0, 7, len(pairs) - 1):
-        alone = matched(Runner(Counting(), mixed, CPU), pairs[place : place + 1], progress=False)
+        alone = carried(
+            Runner(Counting(), mixed, CPU), pairs[place : place + 1], progress=False
+        ).points
         np.testing.assert_allclose(found[place], alone[0], atol=1e-5)
     runner = Runner(Counting(), mixed, CPU)
-    matched(runner, pairs, progress=False)
+    carried(runner, pairs, progress=False)
     objects = np.arange(47, -1, -1)  # some are kept and come first
     assert 0 < runner.codes.holds(objects).sum() < 48
     backwards = detected(runner, objects, progress=False)
@@ -201,7 +204,7 @@ def test_the_joint_method_and_nearest_say_the_same_in_two_steps_as_in_one(mixed:
         for method in (joint(), Nearest(small, CPU)):
             assert isinstance(method, EncodedMatcher)
             runners = [Runner(one, mixed, CPU) for one in (method, Plain(method))]
-            two, one = (matched(runner, pairs, progress=False) for runner in runners)
+            two, one = (carried(runner, pairs, progress=False).points for runner in runners)
             np.testing.assert_allclose(two, one, atol=1e-3)
             if isinstance(method, EncodedDetector):
                 two, one = (detected(runner, objects, progress=False) for runner in runners)
@@ -255,5 +258,88 @@ def test_a_method_that_returns_another_form_is_told_so(
     monkeypatch.setattr(Counting, member, lambda self, *args: value)
     runner = Runner(Counting(), mixed, CPU)
     with pytest.raises(JladkitError, match=words):
-        matched(runner, mixed.pairs("test"), progress=False)
+        carried(runner, mixed.pairs("test"), progress=False)
         detected(runner, mixed.objects("test"), progress=False)
+
+
+class Unsure(Counting):
+    """The same, more unsure the further to the right a point lies."""
+
+    def transfer_encoded_with_log_sigma(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> tuple[Tensor, Tensor | None]:
+        return self.transfer_encoded(source, target, points, category), points[..., 0]
+
+
+class UnsureInOneStep(Plain):
+    """The same in one step."""
+
+    def transfer_with_log_sigma(self, *args: Any) -> tuple[Tensor, Tensor | None]:
+        return self.transfer(*args), args[2][..., 0]
+
+
+@pytest.mark.parametrize("cells", [0, 3])
+def test_how_unsure_a_method_is_comes_with_its_points_in_their_order(mixed: Dataset, cells: int):
+    pairs = mixed.pairs("test")
+    source = mixed.pair_source[pairs]
+    # x of the square of 32 that the pictures were squashed to.
+    x = mixed.object_keypoints[source][..., 0]
+    expected = (x + 0.5) * 32 / mixed.object_size[source, :1] - 0.5
+    plain = carried(Runner(Counting(), mixed, CPU), pairs, progress=False, cells=cells)
+    assert plain.log_sigma is None
+    for method in (Unsure(), UnsureInOneStep(Counting())):
+        found = carried(Runner(method, mixed, CPU), pairs, progress=False, cells=cells)
+        np.testing.assert_allclose(found.points, plain.points, atol=1e-5)
+        np.testing.assert_allclose(found.field, plain.field, atol=1e-4)
+        assert found.log_sigma is not None
+        np.testing.assert_allclose(found.log_sigma, expected, atol=1e-4)
+
+
+def test_points_field_and_log_sigma_of_the_joint_method_come_from_one_correlation_a_pair(
+    mixed: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    method, pairs, asked = joint(), mixed.pairs("test")[:8], []
+    align = JointNet.align
+
+    def counted(self: JointNet, source: Tensor, target: Tensor) -> Any:
+        asked.append(len(source))
+        return align(self, source, target)
+
+    monkeypatch.setattr(JointNet, "align", counted)
+    with torch.inference_mode():
+        found = carried(Runner(method, mixed, CPU), pairs, progress=False, cells=4)
+    assert sum(asked) == len(pairs)
+    assert found.field.shape == (8, 2, 4, 4) and np.isfinite(found.field).all()
+    assert found.log_sigma is not None and (found.log_sigma == 0).all()  # untrained
+
+
+def test_a_joint_method_trained_without_uncertainty_says_nothing_of_it():
+    method = joint()
+    method.net.config = replace(method.net.config, uncertainty=False)
+    codes = method.encode(torch.rand(2, 3, 64, 64))
+    told = method.transfer_encoded_with_log_sigma(
+        codes[:1], codes[1:], torch.ones(1, 2, 2), ["kind0"]
+    )
+    assert told[1] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (
+            torch.zeros(16, 2),
+            r"log sigma as floats of size \(\d+, 3\), finite or NaN, but returned",
+        ),
+        (torch.full((16, 3), -torch.inf), r"but returned float32 of size \(16, 3\) with infinity"),
+        ([1], "but returned a list"),
+    ],
+)
+def test_a_log_sigma_of_another_form_is_told_so(
+    mixed: Dataset, monkeypatch: pytest.MonkeyPatch, value: Any, words: str
+):
+    def told(self: Unsure, source: Tensor, target: Tensor, points: Tensor, category: list[str]):
+        return points, value
+
+    monkeypatch.setattr(Unsure, "transfer_encoded_with_log_sigma", told)
+    with pytest.raises(JladkitError, match=words):
+        carried(Runner(Unsure(), mixed, CPU), mixed.pairs("test"), progress=False)
