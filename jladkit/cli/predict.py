@@ -26,6 +26,13 @@ from jladkit.formats.predictions import write_predictions
     help="Store the dense fields too, from source to target and back, for CELLS x CELLS cells of "
     "each picture: what --metric flow and transfer score.",
 )
+@click.option(
+    "--fit-objects",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Find landmarks in N objects of train at most, drawn with seed 0, for IOD to regress on.  "
+    "[default: in all]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace --out if it exists.")
 @click.option("--device", default="cpu", show_default=True, help="Torch device.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -36,6 +43,7 @@ def command(
     checkpoint: Path | None,
     out: Path,
     dense: int | None,
+    fit_objects: int | None,
     overwrite: bool,
     device: str,
     quiet: bool,
@@ -54,6 +62,7 @@ def command(
         progress=not quiet,
         wanted=PARTS if dense is None else (*PARTS, *FLOWS),
         cells=dense or CELLS,
+        fit_objects=fit_objects,
     )
     write_predictions(out, found, overwrite=overwrite)
     click.echo(f"Wrote {out}", err=True)

@@ -45,6 +45,7 @@ ROWS = (
     Row("joint without uncertainty (wo/UM)", "wo-um"),
     Row("joint without self-similarity (wo/SS)", "wo-ss"),
 )
+FITTED = 1000  # training objects that IOD regresses on, at most
 SCORES = (("pck", "jlad", "pck@0.1"), ("iod", "recommended", "iod:recommended"))
 
 
@@ -117,7 +118,7 @@ def one_run(
     for row in dict.fromkeys(row for row, _, _ in missing):
         predicted = scores_folder(folder, row, seed) / "predictions.h5"
         step("predict", "--data", data, "--checkpoint", place / row.weights, "--out", predicted,
-             "--overwrite")  # fmt: skip
+             "--fit-objects", FITTED, "--overwrite")  # fmt: skip
         for metric, protocol, _ in SCORES:
             step("evaluate", "--data", data, "--metric", metric, "--protocol", protocol,
                  "--predictions", predicted, "--out", predicted.parent, "--json", quiet=True)  # fmt: skip

@@ -110,6 +110,7 @@ def predict(
     progress: bool = True,
     wanted: Sequence[str] = PARTS,
     cells: int = CELLS,
+    fit_objects: int | None = None,
 ) -> Predictions:
     """Everything a method says about a split: its pairs if it matches, its objects if it detects.
 
@@ -122,6 +123,7 @@ def predict(
             target to source, "flow" and "flow_back", the dense fields from source to target and
             back. What goes the same way comes from the same pass over the pairs.
         cells: of a dense field, in each direction.
+        fit_objects: how many objects of train at most, drawn with seed 0; None takes all.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
@@ -129,7 +131,8 @@ def predict(
     where = device_named(device)
     instance = load_method(data, method, checkpoint, where)
     pairs = data.pairs(split)
-    objects = detectable(instance, data, np.union1d(data.objects("train"), data.objects(split)))
+    fitted = some_of(data.objects("train"), fit_objects)
+    objects = detectable(instance, data, np.union1d(fitted, data.objects(split)))
     runner = Runner(instance, data, where)
     parts: dict[str, Any] = {}
     seconds: dict[str, float] = {}
@@ -160,6 +163,11 @@ def predict(
         peak_memory=peak_memory(),
         **parts,
     )
+
+
+def some_of(rows: NDArray[np.int64], count: int | None) -> NDArray[np.int64]:
+    """At most `count` of the rows, drawn with seed 0, in order; all where it is None."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:count])
 
 
 def pair_parts(

@@ -84,8 +84,8 @@ def landmark_iod(data: Dataset, size: int, detect: Detect) -> tuple[float, float
         place in a category, as a share of the square's side.
     """
     train = data.objects("train")
-    few = np.random.default_rng(0).permutation(len(train))[:FITTED]
-    rows = np.sort(np.concatenate([train[few], data.objects("val")]))
+    few = np.random.default_rng(0).permutation(train)[:FITTED]
+    rows = np.sort(np.concatenate([few, data.objects("val")]))
     found = [detect(part).double().cpu().numpy() for part in batches(rows, 16)]
     points = np.concatenate(found)
     predictions = Predictions(

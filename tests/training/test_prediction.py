@@ -213,3 +213,16 @@ def test_pairs_without_keypoints_still_have_fields(dots: Dataset):
     assert found.pair_points is not None and found.pair_flow is not None
     assert found.pair_points.shape == (len(dots.pairs("test")), 0, 2)
     np.testing.assert_allclose(found.pair_flow[0, 0, 0], (np.arange(3) + 0.5) * 16 - 0.5, atol=1e-4)
+
+
+def test_landmarks_are_found_in_as_many_training_objects_as_asked(dots: Dataset):
+    few, again, all_of = (
+        predict(dots, "test", method=SHIFTER, progress=False, wanted=["object"], fit_objects=n)
+        for n in (3, 3, None)
+    )
+    assert few.object_row is not None and again.object_row is not None
+    np.testing.assert_array_equal(few.object_row, again.object_row)
+    assert len(np.intersect1d(few.object_row, dots.objects("train"))) == 3
+    assert set(dots.objects("test")) <= set(few.object_row.tolist())
+    assert all_of.object_row is not None
+    assert set(dots.objects("train")) <= set(all_of.object_row.tolist())
