@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
+from jladkit.formats.log import Record
 from jladkit.model import losses
 from jladkit.model.geometry import (
     cell_grid,
@@ -29,6 +30,7 @@ from jladkit.model.geometry import (
 from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.model.warps import Warp, WarpRange, random_warp
 from jladkit.training import loop
+from jladkit.training.collapse import collapses
 from jladkit.training.environment import environment
 from jladkit.training.joint_recipe import LossConfig, TrainConfig, margin_for
 from jladkit.training.loading import batch_of
@@ -321,6 +323,10 @@ class JointTrainee:
         if "iod" not in scores:
             scores["iod"], scores["spread"] = landmark_iod(self.data, size, detect)
         return scores
+
+    def collapses(self, records: Sequence[Record]) -> list[str]:
+        """See jladkit.training.collapse."""
+        return collapses(records, self.losses.identity)
 
 
 def channels_last(images: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ run that was stopped goes on exactly as if it had not been.
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,9 +21,10 @@ from tqdm import tqdm
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.files import make_folder, to_json, written_aside
+from jladkit.formats.log import LOG, Record, read_log
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
 
-MODEL, STATE, LOG = "model.safetensors", "state.safetensors", "log.jsonl"
+MODEL, STATE = "model.safetensors", "state.safetensors"
 SNAPSHOT = "after-{:02d}-{}.safetensors"  # number of the phase from 0, its name
 
 
@@ -55,7 +57,8 @@ class Trainee(Protocol):
 
     `label` goes into the checkpoint. `loss` returns the terms of a step's loss, the sum to
     minimise under "total". `validate` returns scores, and gets the latest ones, for what the phase
-    cannot have changed; `kept` says which of them chooses which weights. Tensors that no entry of
+    cannot have changed; `collapses` says in sentences what the log's records show to have gone
+    wrong, and is asked at every validation; `kept` says which of them chooses which weights. Tensors that no entry of
     `kept` names stay as they were first.
     """
 
@@ -67,6 +70,7 @@ class Trainee(Protocol):
     def parameters(self, phase: Phase) -> Iterable[tuple[str, nn.Parameter]]: ...
     def loss(self, phase: Phase, generator: np.random.Generator) -> dict[str, Tensor]: ...
     def validate(self, phase: Phase, latest: Mapping[str, float]) -> dict[str, float]: ...
+    def collapses(self, records: Sequence[Record]) -> list[str]: ...
 
 
 @dataclass
@@ -149,6 +153,8 @@ def train(
                 log.write(to_json(record) + "\n")
                 if due or time.monotonic() - saved > checkpoint_seconds or at.step == stop_after:
                     log.flush()
+                    if due:
+                        warn(trainee, out, bar)
                     save_state(trainee, state, at, optimiser, named)
                     saved = time.monotonic()
                 if at.step == stop_after:
@@ -207,6 +213,12 @@ def keep_aside(path: Path, copy: Path) -> None:
     """Another name for what `path` holds now; writing it anew leaves the copy alone."""
     with written_aside(copy) as aside:
         os.link(path, aside)
+
+
+def warn(trainee: Trainee, out: Path, bar: "tqdm[Any]") -> None:
+    """Print what has collapsed, above the progress bar."""
+    for sentence in trainee.collapses(read_log(out / LOG)):
+        bar.write(f"Warning: {sentence}", file=sys.stderr)
 
 
 def improves(kept: Kept, at: Progress) -> bool:

@@ -314,3 +314,12 @@ def test_validation_scores_anew_only_what_the_phase_can_have_changed(dots: Datas
     assert detect == {**before, "pck@0.1": -1.0}
     assert moving.validate(loop.Phase("align", 1, 1e-3), marked).keys() == before.keys()
     assert -1.0 not in moving.validate(loop.Phase("align", 1, 1e-3), marked).values()
+
+
+def test_a_run_that_collapses_says_so_while_it_trains(
+    dots: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+):
+    tiny = trainee(dots)
+    monkeypatch.setattr(tiny, "validate", lambda *_: {"pck@0.1": 0.5, "iod": 0.3, "spread": 0.001})
+    loop.train(tiny, tmp_path, seed=0, validate_every=5, progress=False)
+    assert "Warning: The landmarks do not move at step 4" in capsys.readouterr().err
