@@ -99,7 +99,7 @@ def test_iod_is_compared_by_its_own_protocol_and_by_image(result_of, jladkit):
 @pytest.mark.parametrize(
     ("other", "told"),
     [
-        ({"protocol": "scnet"}, "the same protocol, but .* has jlad 1 and .* has scnet 1"),
+        ({"protocol": "scnet"}, "the same protocol, but .* has jlad 1 and .* has scnet 2"),
         ({"words": ["--alpha", "0.2"]}, "have no column of pck in common"),
     ],
 )
