@@ -52,7 +52,7 @@ class Board:
     def title(self) -> str:
         """What is compared, on one line."""
         one = self.first
-        return f"{one.metric.upper()} on {one.dataset}, {one.split} split"
+        return f"{one.title} on {one.dataset}, {one.split} split"
 
     @property
     def protocol(self) -> str:

@@ -342,7 +342,7 @@ def as_text(result: Result, strata: bool) -> str:
     """A result as a person reads it: percent, intervals in brackets."""
     protocol = result.protocol
     lines = [
-        f"{result.metric.upper()} of {result.method} on {result.dataset}, {result.split} split",
+        f"{result.title} of {result.method} on {result.dataset}, {result.split} split",
         f"{protocol['name']} {protocol['version']}: {protocol['summary']}",
         "",
     ]
@@ -362,7 +362,7 @@ def as_text(result: Result, strata: bool) -> str:
 def all_as_text(results: list[Result], refused: Mapping[str, str]) -> str:
     """Results of one prediction file under many protocols."""
     one = results[0]
-    head = f"{one.metric.upper()} of {one.method} on {one.dataset}, {one.split} split"
+    head = f"{one.title} of {one.method} on {one.dataset}, {one.split} split"
     rows = variant_lines if one.metric == "iod" else protocol_lines
     why = [f"{name}: {reason}" for name, reason in refused.items()]
     return "\n".join([head, "", *rows(results), *([""] if why else []), *why, "", PERCENT])

@@ -58,6 +58,11 @@ class Result:
     format: str = FORMAT
     schema: int = SCHEMA
 
+    @property
+    def title(self) -> str:
+        """The metric as a heading spells it."""
+        return self.metric.upper() if len(self.metric) <= 3 else self.metric.capitalize()
+
     def to_json(self) -> str:
         """Sorted keys, two spaces, newline at the end: small diffs."""
         return to_json(asdict(self), indent=2) + "\n"

@@ -304,7 +304,7 @@ def test_sparsification_prints_its_measures_its_curve_and_leaves_a_result(run, f
     words = ["--metric", "sparsification", "--predictions", tmp_path / "mine.csv"]
     code, out, _ = run(*words, "--out", tmp_path / "results")
     assert code == 0
-    assert out.startswith("SPARSIFICATION of mine on tiny, test split\njlad 1: ")
+    assert out.startswith("Sparsification of mine on tiny, test split\njlad 1: ")
     for line in (
         r"gain +\d\d",
         r"ause +\d",
