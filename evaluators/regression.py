@@ -181,13 +181,13 @@ def map_points(
         if len(rows) < max(least, 1):
             continue
         own = features[rows]
-        targets = points[rows[:, None], members].reshape(len(own), -1)
+        targets = points[rows[:, None], members].reshape(len(own), 2 * len(members))
         fit = (
             least_squares(own, targets, bias)
             if ridge == 0
             else ridge_regression(own, targets, bias, penalty, ridge)
         )
-        found[:, members] = (extended @ fit.weights).reshape(len(new), -1, 2)
+        found[:, members] = (extended @ fit.weights).reshape(len(new), len(members), 2)
         rank[members], ridges[members] = fit.rank, fit.ridge
     return Mapped(found, count, rank, ridges)
 

@@ -142,3 +142,13 @@ def test_what_is_not_visible_is_not_read_and_too_few_rows_give_no_map():
 def test_a_map_needs_its_unknowns_and_a_ridge_two_rows():
     assert [least_rows(20, bias, False) for bias in (False, True)] == [20, 21]
     assert least_rows(20, True, True) == 2
+
+
+@pytest.mark.parametrize("ridge", [0, None])
+def test_maps_applied_to_no_rows_give_no_points(ridge):
+    x, y, visible = drawn(0)
+    found = map_points(x, y.reshape(30, 3, 2), visible, np.empty((0, 4)), bias=True,
+                       penalty="leave-one-out" if ridge is None else "absolute", ridge=ridge,
+                       least=2)  # fmt: skip
+    assert found.points.shape == (0, 3, 2)
+    assert found.count.tolist() == visible.sum(axis=0).tolist()
