@@ -66,8 +66,8 @@ class TrainConfig:
         learning_rates: of pretraining, of the first half of the rounds, of the second.
         backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
             backbone from which on it is trained ("blocks.4"), at the phase's learning rate.
-        precision: of the heads' convolutions and products in training; "bfloat16" is several
-            times faster on processors with AMX and slower on those without.
+        precision: of the heads' convolutions and products in training; "bfloat16" takes half
+            the time or less on processors with AMX, and more on those without bfloat16.
         warps: of each training picture whose features are computed once and drawn from; 0 warps
             pictures anew in every step. Nothing to a backbone that is trained.
         snapshots: keep the best weights as they are at the end of each phase too.
@@ -89,11 +89,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if len(self.learning_rates) != 3 or min(self.learning_rates) <= 0:
             raise UsageError("train.learning_rates must be three numbers above 0.")
-        least = {"batch": 1, "validate_every": 1, "seed": 0, "rounds": 0}
         if self.precision not in PRECISIONS:
             raise UsageError(
                 f"train.precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}."
             )
+        least = {"batch": 1, "validate_every": 1, "seed": 0, "rounds": 0}
         least |= {"warps": 0, "synthetic_steps": 0, "align_steps": 0, "detect_steps": 0}
         for name, bound in least.items():
             value = getattr(self, name)
