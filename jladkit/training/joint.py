@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jladkit.errors import JladkitError, UsageError
+from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset
-from jladkit.model.joint import JointNet, ModelConfig
+from jladkit.model.joint import JointNet
 from jladkit.training import loop
-from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.joint_recipe import SECTIONS
 from jladkit.training.joint_trainee import JointTrainee
 from jladkit.training.recipe import fill, read_recipe
+from jladkit.training.trained import net_of
 
 
 class Joint:
@@ -35,19 +35,8 @@ class Joint:
         Raises:
             JladkitError: it is no checkpoint, or one of another method, or does not fit.
         """
-        tensors, label = read_checkpoint(path, cls.name)
-        try:
-            table = {**label["config"]["model"], "weights": "random"}  # all tensors are in the file
-            config = fill({"model": ModelConfig}, {"model": table})["model"]
-            net = JointNet(config, label["categories"])
-            net.load_state_dict(tensors)
-        except (KeyError, TypeError, RuntimeError, UsageError) as error:
-            raise JladkitError(
-                f"{path} does not fit this version, or its own config. Train again."
-            ) from error
-        net = net.to(device).eval()
-        shown = {k: v for k, v in label.items() if k not in ("method", "environment")}
-        return cls(net, shown)
+        net, shown = net_of(path, cls.name, SECTIONS, JointNet)
+        return cls(net.to(device), shown)
 
     @classmethod
     def train(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jladkit.errors import JladkitError, UsageError
+from jladkit.errors import UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
 from jladkit.model import losses
@@ -31,11 +31,16 @@ from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.model.warps import Warp, WarpRange, random_warp
 from jladkit.training import loop
 from jladkit.training.collapse import collapses
-from jladkit.training.environment import environment
 from jladkit.training.joint_recipe import LossConfig, TrainConfig, margin_for
 from jladkit.training.loading import batch_of
+from jladkit.training.pictures import (
+    Pictures,
+    channels_last,
+    check_pairs,
+    objects_in_use,
+)
 from jladkit.training.recipe import as_table
-from jladkit.training.store import stored_maps
+from jladkit.training.trained import label_of
 from jladkit.training.validation import landmark_iod, pair_pck
 
 Rows = NDArray[np.int64]
@@ -77,21 +82,9 @@ class JointTrainee:
         net.precision = getattr(torch, self.plan.precision)
         self.net: nn.Module = net.to(device)
         self.joint = net
-        self.label: Mapping[str, Any] = {
-            "method": "joint",
-            "config": as_table(config),
-            "categories": data.categories,
-            "dataset": data.name,
-            "dataset_digest": data.digest,
-            "environment": environment(str(device)),
-        }
-        self.train_pairs, self.val_pairs = data.pairs("train"), data.pairs("val")
-        self.train_objects = data.objects("train")
-        if not len(self.train_pairs) or not len(self.val_pairs):
-            raise JladkitError(
-                f"{data.path} has {len(self.train_pairs)} train and {len(self.val_pairs)} val "
-                "pairs; training needs both."
-            )
+        self.label: Mapping[str, Any] = label_of("joint", config, data, device)
+        check_pairs(data)
+        self.train_pairs, self.train_objects = data.pairs("train"), data.objects("train")
         self.trained = from_layer(net.features.body, self.plan.backbone_from)
         self.frozen = not self.plan.backbone_from
         # Where both sides have networks of their own, each keeps its own best weights.
@@ -100,50 +93,22 @@ class JointTrainee:
             loop.Kept("pck@0.1", True, ("alignment.", "uncertainty.") if apart else ("",)),
             *([loop.Kept("iod", False, ("landmarks.",))] if apart else []),
         ]
+        self.features = Pictures(
+            data, net.features, self.model.size, cache=cache, device=device, progress=progress
+        )
         if self.frozen:
-            self.keep_maps(cache, progress)
+            self.features.keep(objects_in_use(data))
+            self.keep_warped()
 
-    def keep_maps(self, cache: Path | None, progress: bool) -> None:
-        """Compute the backbone's maps of all pictures, and of warped ones, once."""
-        data, plan, size = self.data, self.plan, self.model.size
-        ends = np.concatenate([self.train_pairs, self.val_pairs])
-        rows = [
-            self.train_objects,
-            data.objects("val"),
-            data.pair_source[ends],
-            data.pair_target[ends],
-        ]
-        known = np.unique(np.concatenate(rows))
-        self.place = np.full(len(data.object_category), -1)
-        self.place[known] = np.arange(len(known))
-        key = {"dataset": data.digest, "size": size, "rows": known.tolist()}
-        options: dict[str, Any] = {"folder": cache, "device": self.device, "progress": progress}
-        features = self.joint.features
-        self.plain = stored_maps(
-            features, lambda at: batch_of(data, known[at], size), len(known),
-            key=key, label="features", **options,
-        )  # fmt: skip
+    def keep_warped(self) -> None:
+        """Draw the warps of each training picture, and compute their maps once."""
+        plan, own = self.plan, self.train_objects
         if not plan.warps:
             return
-        count = len(self.train_objects) * plan.warps
-        self.bank = random_warp(count, self.warp, torch.Generator().manual_seed(plan.seed))
-        own = self.train_objects
-
-        def warped(at: Rows) -> Tensor:
-            images = batch_of(data, own[at // plan.warps], size)
-            return channels_last(self.bank.take(torch.from_numpy(at)).apply(images))
-
-        key |= {"rows": own.tolist(), "warp": as_table({"warp": self.warp}), "seed": plan.seed,
-                "warps": plan.warps}  # fmt: skip
-        self.warped = stored_maps(
-            features, warped, count, key=key, label="warped features", **options
-        )
-
-    def features(self, rows: Rows) -> Tensor:
-        """(B, C, H, W) of objects' pictures; as the backbone gives them now where it is trained."""
-        if self.frozen:
-            return self.plain(self.place[rows])
-        return self.joint.features(batch_of(self.data, rows, self.model.size).to(self.device))
+        seeded = torch.Generator().manual_seed(plan.seed)
+        self.bank = random_warp(len(own) * plan.warps, self.warp, seeded)
+        key = {"warp": as_table({"warp": self.warp}), "seed": plan.seed, "warps": plan.warps}
+        self.features.keep_warped(own, plan.warps, self.bank, key)
 
     def phases(self) -> list[loop.Phase]:
         plan, (first, second, third) = self.plan, self.plan.learning_rates
@@ -204,7 +169,7 @@ class JointTrainee:
         if self.frozen and self.plan.warps:
             at = chosen * self.plan.warps + generator.integers(self.plan.warps, size=len(chosen))
             warp = self.bank.take(torch.from_numpy(at))
-            return warp, self.warped(at), self.features(rows), self.which(rows)
+            return warp, self.features.warped(at), self.features(rows), self.which(rows)
         seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
         warp = random_warp(len(rows), self.warp, seeded)
         with torch.no_grad():
@@ -327,7 +292,3 @@ class JointTrainee:
     def collapses(self, records: Sequence[Record]) -> list[str]:
         """See jladkit.training.collapse."""
         return collapses(records, self.losses.identity)
-
-
-def channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)

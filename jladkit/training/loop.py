@@ -30,11 +30,31 @@ SNAPSHOT = "after-{:02d}-{}.safetensors"  # number of the phase from 0, its name
 
 @dataclass(frozen=True)
 class Phase:
-    """`steps` updates of one set of parameters at one learning rate."""
+    """`steps` updates of one set of parameters by one optimiser.
+
+    Attributes:
+        learning_rate: of the phase's first step, and of all where `cosine` is 0.
+        optimiser: "adam", or "sgd" with momentum 0.9.
+        weight_decay: L2 penalty, added to the gradients.
+        cosine: half a period, in steps: the rate falls along a cosine to `lowest` in so many
+            steps and, in a longer phase, rises again, as PyTorch's CosineAnnealingLR does.
+        lowest: the least rate of that cosine.
+    """
 
     name: str
     steps: int
     learning_rate: float
+    optimiser: str = "adam"
+    weight_decay: float = 0.0
+    cosine: int = 0
+    lowest: float = 0.0
+
+    def rate(self, done: int) -> float:
+        """The learning rate after `done` steps of the phase."""
+        if not self.cosine:
+            return self.learning_rate
+        swing = (1 + math.cos(math.pi * done / self.cosine)) / 2
+        return self.lowest + (self.learning_rate - self.lowest) * swing
 
 
 @dataclass(frozen=True)
@@ -136,10 +156,11 @@ def train(
                 continue
             named = dict(trainee.parameters(phase))
             freeze_all_but(trainee.net, named)
-            optimiser = torch.optim.Adam(named.values(), lr=phase.learning_rate)
+            optimiser = optimiser_of(phase, named.values())
             load_moments(optimiser, named, moments if at.step > start else {})
             bar.set_description(phase.name)
             while at.step < end:
+                optimiser.param_groups[0]["lr"] = phase.rate(at.step - start)
                 terms = one_step(trainee, phase, optimiser, named, seed, at.step)
                 at.step += 1
                 bar.update()
@@ -161,6 +182,14 @@ def train(
                     return out / MODEL
             start = end
     return out / MODEL
+
+
+def optimiser_of(phase: Phase, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The phase's optimiser, without any history."""
+    rate, decay = phase.learning_rate, phase.weight_decay
+    if phase.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=decay)
+    return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
 
 
 def one_step(
@@ -242,17 +271,17 @@ def save_state(
     optimiser: torch.optim.Optimizer,
     named: Mapping[str, nn.Parameter],
 ) -> None:
-    """Everything that going on needs: weights, Adam's moments, where we stand."""
+    """Everything that going on needs: weights, the optimiser's moments, where we stand."""
     tensors = {f"net/{name}": value for name, value in trainee.net.state_dict().items()}
     for name, parameter in named.items():
         for key, value in optimiser.state[parameter].items():
-            tensors[f"adam/{name}/{key}"] = value
+            tensors[f"moment/{name}/{key}"] = value
     label = {**trainee.label, "progress": asdict(at)}
     write_checkpoint(path, tensors, label)
 
 
 def restore(trainee: Trainee, path: Path) -> tuple[Progress, dict[str, Tensor]]:
-    """Put weights back; return where the run stood and Adam's moments.
+    """Put weights back; return where the run stood and the optimiser's moments.
 
     Raises:
         JladkitError: there is nothing to resume, or the run had another config or data set.
@@ -276,9 +305,9 @@ def load_moments(
     named: Mapping[str, nn.Parameter],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Adam's moments as save_state left them; none where the phase had not begun."""
+    """the optimiser's moments as save_state left them; none where the phase had not begun."""
     for name, parameter in named.items():
-        prefix = f"adam/{name}/"
+        prefix = f"moment/{name}/"
         found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         if found:
             optimiser.state[parameter] = found
