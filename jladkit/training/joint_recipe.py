@@ -65,7 +65,9 @@ class TrainConfig:
         rounds: alternations of align and detect; the paper stops at 4.
         learning_rates: of pretraining, of the first half of the rounds, of the second.
         backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
-            backbone from which on it is trained ("blocks.4"), at the phase's learning rate.
+            backbone from which on it is trained ("blocks.4").
+        backbone_rate: the learning rate of what is trained of it, as a share of the phase's; at
+            the full rate (6) was seen to flatten the features within a hundred steps.
         precision: of the heads' convolutions and products in training; "bfloat16" takes half
             the time or less on processors with AMX, and more on those without bfloat16.
         warps: of each training picture whose features are computed once and drawn from; 0 warps
@@ -81,6 +83,7 @@ class TrainConfig:
     detect_steps: int = 60
     learning_rates: list[float] = field(default_factory=lambda: [1e-3, 1e-3, 2e-4])
     backbone_from: str = ""
+    backbone_rate: float = 1.0
     precision: str = "float32"
     warps: int = 0
     snapshots: bool = False
@@ -93,6 +96,8 @@ class TrainConfig:
             raise UsageError(
                 f"train.precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}."
             )
+        if self.backbone_rate <= 0:
+            raise UsageError(f"train.backbone_rate must be above 0, but is {self.backbone_rate}.")
         least = {"batch": 1, "validate_every": 1, "seed": 0, "rounds": 0}
         least |= {"warps": 0, "synthetic_steps": 0, "align_steps": 0, "detect_steps": 0}
         for name, bound in least.items():

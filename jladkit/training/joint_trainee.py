@@ -112,11 +112,12 @@ class JointTrainee:
 
     def phases(self) -> list[loop.Phase]:
         plan, (first, second, third) = self.plan, self.plan.learning_rates
+        slower = {"features.": plan.backbone_rate}
         phases = [loop.Phase("synthetic", plan.synthetic_steps, first)]
         for number in range(plan.rounds):
             rate = second if number < (plan.rounds + 1) // 2 else third
-            phases.append(loop.Phase("align", plan.align_steps, rate))
-            phases.append(loop.Phase("detect", plan.detect_steps, rate))
+            phases.append(loop.Phase("align", plan.align_steps, rate, factors=slower))
+            phases.append(loop.Phase("detect", plan.detect_steps, rate, factors=slower))
         return phases
 
     def parameters(self, phase: loop.Phase) -> Iterable[tuple[str, nn.Parameter]]:

@@ -29,8 +29,18 @@ def test_the_cosine_is_that_of_pytorch():
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_an_optimiser_steps_downhill_and_its_decay_pulls_to_zero(name: str):
     weight = nn.Parameter(torch.tensor([2.0]))
-    optimiser = optimiser_of(Phase("a", 1, 0.1, name, weight_decay=0.5), [weight])
+    optimiser = optimiser_of(Phase("a", 1, 0.1, name, weight_decay=0.5), {"weight": weight})
     weight.grad = torch.zeros(1)
     optimiser.step()
     # SGD: 2 - 0.1 * 0.5 * 2; Adam's first step is as long as its rate.
     assert weight.item() == pytest.approx(1.9, abs=1e-5)
+
+
+def test_parameters_with_a_factor_move_by_that_share_of_the_rate():
+    weights = {name: nn.Parameter(torch.zeros(1)) for name in ("features.a", "head.a")}
+    optimiser = optimiser_of(Phase("a", 1, 0.1, "sgd", factors={"features.": 0.1}), weights)
+    for weight in weights.values():
+        weight.grad = torch.ones(1)
+    optimiser.step()
+    moved = [weights[name].item() for name in ("features.a", "head.a")]
+    assert moved == pytest.approx([-0.01, -0.1])
