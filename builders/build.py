@@ -318,13 +318,25 @@ def write(
         files=files,
         overwrite=job.overwrite,
     )
-    cards = write_cards(job.out, about)
-    for line in [*summary(arrays, source), *compare_inputs(files, job.recipe_from)]:
-        click.echo(line, err=True)
-    size = job.out.stat().st_size / 1e6
-    click.echo(f"Wrote {job.out} ({size:.1f} MB, digest {digest[:12]}), its data card "
-               f"{cards[0].name} and {cards[1].name}.", err=True)  # fmt: skip
+    tell(job.out, arrays, source, digest, about, compare_inputs(files, job.recipe_from))
     return digest
+
+
+def tell(
+    out: Path,
+    arrays: Mapping[str, np.ndarray],
+    source: Mapping[str, Any],
+    digest: str,
+    about: About,
+    more: Sequence[str] = (),
+) -> None:
+    """Write the data card of a finished file, and say on standard error what is in it."""
+    cards = write_cards(out, about)
+    for line in [*summary(arrays, source), *more]:
+        click.echo(line, err=True)
+    size = out.stat().st_size / 1e6
+    click.echo(f"Wrote {out} ({size:.1f} MB, digest {digest[:12]}), its data card "
+               f"{cards[0].name} and {cards[1].name}.", err=True)  # fmt: skip
 
 
 def files_digest(files: Iterable[tuple[str, str]]) -> str:

@@ -1,6 +1,7 @@
 """The data card beside a build: Markdown for people, Croissant JSON-LD for machines."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,12 @@ def source_lines(told: Mapping[str, Any], about: About) -> list[str]:
         f"- Cite: {about.citation}",
         f"- {source['files']} input files, digest over them `{source['digest']}`",
     ]
-    known = {"digest", "files", "objects", "left_out", "leakage"}
+    lines += [
+        f"- part of it: {part['name']}, {part['objects']} objects and {part['pairs']} pairs, contents "
+        f"`{part['digest']}`"
+        for part in source.get("parts", [])
+    ]
+    known = {"digest", "files", "objects", "left_out", "leakage", "parts"}
     return lines + [f"- {k.replace('_', ' ')}: {v}" for k, v in source.items() if k not in known]
 
 
@@ -155,13 +161,25 @@ def recipe_lines(recipe: Mapping[str, Any], file: str) -> list[str]:
     """How to build it again, and every option."""
     builder = recipe["builder"]
     roots = "PASCAL3D CELEBA" if builder == "jlad" else "ROOT"
+    again = f"{roots} --out again.h5 --recipe-from {file}"
+    if builder == "join":
+        again = join_words(recipe)
     return [
-        f"    jladkit build-dataset {builder} {roots} --out again.h5 --recipe-from {file}",
+        f"    jladkit build-dataset {builder} {again}",
         "",
         "```json",
         json.dumps(recipe, indent=2, ensure_ascii=False),
         "```",
     ]
+
+
+def join_words(recipe: Mapping[str, Any]) -> str:
+    """What `jladkit build-dataset join` was given, each file called by its data set's name."""
+    options = recipe["options"]
+    words = [f"{part['name']}.h5" for part in recipe["inputs"]]
+    words += ["--out", "again.h5", "--name", options["name"]]
+    words += [f"--{flag.replace('_', '-')}" for flag, given in options.items() if given is True]
+    return shlex.join(words)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -106,7 +106,10 @@ def croissant(told: Mapping[str, Any], about: About, dataset: Path) -> dict[str,
 
 
 def property_value(name: str, value: Any) -> dict[str, Any]:
-    """A fact that Croissant has no term for, as schema.org states such; records are nested."""
+    """A fact that Croissant has no term for, as schema.org states such; records, and lists of them, are
+    nested."""
+    if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+        value = {str(number): entry for number, entry in enumerate(value)}
     if isinstance(value, Mapping):
         value = [property_value(key, entry) for key, entry in value.items()]
     return {"@type": "sc:PropertyValue", "name": name, "value": value}

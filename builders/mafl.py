@@ -26,6 +26,7 @@ from jladkit.builders.faces import (
 from jladkit.builders.objects import Found
 from jladkit.builders.options import Job, job_options, pair_options
 
+ABOUT = celeba.ABOUT
 OFFICIAL = "MAFL's testing list is test, the last tenth of its training list val."
 
 
@@ -54,7 +55,7 @@ def build(root: Path, options: Options, job: Job) -> str:
     faces = mafl_faces(root, ("training", "testing"), lists, notes)
     read = partial(read_face, root=root, crop=options.crop, encoding=options.encoding,
                    quality=options.quality, strict=job.strict)  # fmt: skip
-    return build_crops("mafl", faces, read, lambda _: None, options, job, about=celeba.ABOUT,
+    return build_crops("mafl", faces, read, lambda _: None, options, job, about=ABOUT,
                        names={CATEGORY: NAMES}, lists=lists, notes=celeba.tell(notes))  # fmt: skip
 
 

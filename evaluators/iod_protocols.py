@@ -216,6 +216,17 @@ PRESETS = (
         penalty="leave-one-out",
         ridge=None,
     ),
+    # The same where train is cropped unlike the scored pictures, as for `halves`.
+    iod_protocol(
+        "halves-recommended",
+        "linear map with bias inside the object's box, ridge chosen by leave-one-out, fitted on one "
+        "half of the scored pictures and scored on the other, both ways",
+        frame="box",
+        bias=True,
+        penalty="leave-one-out",
+        ridge=None,
+        fitted_on="halves",
+    ),
 )
 IOD_PROTOCOLS = {preset.name: preset for preset in PRESETS}
 
@@ -245,7 +256,7 @@ def derived(
             raise UsageError(f"{name} must be at least 1. Got {number}.")
     if repeats is not None and repeats > 1 and fit_rows is None and preset.fitted_on != "halves":
         raise UsageError(
-            f"--repeats needs something to draw: --fit-rows N, or the protocol halves. "
+            f"--repeats needs something to draw: --fit-rows N, or a protocol on halves. "
             f"{preset.name} always fits on the same objects."
         )
     name, summary, drawn = preset.name, preset.summary, repeats or 1

@@ -21,6 +21,7 @@ SOURCES = {
     "coco": "jladkit.builders.coco:command",
     "folder": "jladkit.builders.folder:command",
     "jlad": "jladkit.builders.jlad:command",
+    "join": "jladkit.builders.join:command",
     "mafl": "jladkit.builders.mafl:command",
     "mtfl": "jladkit.builders.mtfl:command",
     "pascal3d": "jladkit.builders.pascal3d:command",

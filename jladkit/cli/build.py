@@ -11,6 +11,7 @@ SUMMARIES = {
     "coco": "Any COCO-keypoints JSON with its pictures.",
     "folder": "Any folder of pictures, without annotations.",
     "jlad": "The paper's data set: PASCAL3D+ and MAFL in one file.",
+    "join": "Several dataset.h5 in one.",
     "mafl": "MAFL: CelebA's faces that landmarks are scored on.",
     "mtfl": "MTFL's faces, with those of AFLW that are its test list.",
     "pascal3d": "PASCAL3D+, or data in its layout.",

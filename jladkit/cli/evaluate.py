@@ -98,8 +98,8 @@ def is_number(text: str) -> bool:
     help="The preset to score by; of PCK and IOD also `all`. PCK: jlad (default), scnet, rocco-pf, hpf, "
     "spair, willow-kp, dhpf, cats, sfnet, dense-matching, dift-point, sd-dino ... "
     "IOD: imm (default), imm-bias, strucrep, paper, saic, mallis, stable-keypoints, halves, "
-    "recommended. Flow: tss. Transfer: rocco-masks (default), hpf-polygons. Sparsification: those "
-    "of PCK that go from source to target.",
+    "recommended, halves-recommended. Flow: tss. Transfer: rocco-masks (default), hpf-polygons. "
+    "Sparsification: those of PCK that go from source to target.",
 )
 @click.option(
     "--normaliser",

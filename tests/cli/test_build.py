@@ -100,3 +100,20 @@ def test_a_file_that_exists_needs_overwrite(jladkit, tmp_path):
     assert code == 2
     assert "--overwrite" in err
     assert jladkit(*command, "--overwrite")[0] == 0
+
+
+def test_data_sets_are_joined_as_typed(jladkit, tmp_path):
+    for name, build in (("a", pascal3d_root), ("b", coco_root)):
+        source = "pascal3d" if name == "a" else "coco"
+        root = build(tmp_path / name)
+        words = ("build-dataset", source, root, "--out", tmp_path / f"{name}.h5", "--workers", 1)
+        assert jladkit(*words)[0] == 0
+    files = [tmp_path / "a.h5", tmp_path / "b.h5", "--out", tmp_path / "c.h5"]
+    code, out, err = jladkit("build-dataset", "join", *files, "--allow-leakage")
+    assert (code, out) == (0, "") and f"Wrote {tmp_path / 'c.h5'}" in err
+    parts = [len(open_dataset(file).object_category) for file in files[:2]]
+    data = open_dataset(tmp_path / "c.h5")
+    assert (data.name, len(data.object_category)) == ("pascal3d+coco", sum(parts))
+    code, _, err = jladkit("build-dataset", "join", tmp_path / "a.h5", "--out", tmp_path / "d.h5")
+    assert code == 2 and "two dataset.h5 or more" in err
+    assert jladkit("inspect", tmp_path / "c.h5")[0] == 0

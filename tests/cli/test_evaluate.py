@@ -113,7 +113,7 @@ def test_every_iod_protocol_has_a_row(run, folder):
     words = ("--metric", "iod", "--predictions", folder / "marks.csv", "--protocol", "all")
     code, out, _ = run(*words)
     presets = ["imm", "imm-bias", "strucrep", "paper", "saic", "mallis", "stable-keypoints",
-               "halves", "recommended"]  # fmt: skip
+               "halves", "recommended", "halves-recommended"]  # fmt: skip
     rows = {line.split()[0]: line for line in out.splitlines() if " linear map " in line}
     assert code == 0
     # Ten objects of a category make halves of five, fewer than eight unknowns.

@@ -298,7 +298,8 @@ def test_a_split_can_be_scored_without_train_by_what_is_fitted_inside_it(data):
     kept = np.isin(said.object_row, data.objects("test"))
     alone = replace(said, **cut(said, kept))
     result, _ = evaluate(data, alone, "halves")
-    assert [row["variant"] for row in result.results] == ["halves", "paper"]
+    variants = [row["variant"] for row in result.results]
+    assert variants == ["halves", "paper", "halves-recommended"]
     assert result.results[0]["value"] is not None and result.results[1]["floor"] is not None
     assert any("imm is not in the table. There are no landmarks" in note for note in result.notes)
 
