@@ -64,6 +64,7 @@ class TrainConfig:
     Attributes:
         rounds: alternations of align and detect; the paper stops at 4.
         learning_rates: of pretraining, of the first half of the rounds, of the second.
+        start: a checkpoint of the same [model] whose weights training begins with; "" for none.
         backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
             backbone from which on it is trained ("blocks.4").
         backbone_rate: the learning rate of what is trained of it, as a share of the phase's; at
@@ -82,6 +83,7 @@ class TrainConfig:
     align_steps: int = 60
     detect_steps: int = 60
     learning_rates: list[float] = field(default_factory=lambda: [1e-3, 1e-3, 2e-4])
+    start: str = ""
     backbone_from: str = ""
     backbone_rate: float = 1.0
     precision: str = "float32"

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jladkit.errors import UsageError
+from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
 from jladkit.model import losses
@@ -30,6 +30,7 @@ from jladkit.model.geometry import (
 from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.model.warps import Warp, WarpRange, random_warp
 from jladkit.training import loop
+from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.collapse import collapses
 from jladkit.training.joint_recipe import LossConfig, TrainConfig, margin_for
 from jladkit.training.loading import batch_of
@@ -59,6 +60,22 @@ def from_layer(body: nn.Module, layer: str) -> list[str]:
     return names[start:] if layer else []
 
 
+def begin_with(net: JointNet, path: Path) -> None:
+    """Give `net` the weights of a checkpoint.
+
+    Raises:
+        JladkitError: it is no checkpoint of the joint method, or one of another network.
+    """
+    tensors, _ = read_checkpoint(path / loop.MODEL if path.is_dir() else path, "joint")
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise JladkitError(
+            f"train.start: {path} has another network than [model] and the data set's categories "
+            f"ask for: {str(error).splitlines()[-1].strip()}"
+        ) from error
+
+
 class JointTrainee:
     """The joint method as jladkit.training.loop wants it."""
 
@@ -79,6 +96,8 @@ class JointTrainee:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.plan.seed)
             net = JointNet(self.model, data.categories)
+        if self.plan.start:
+            begin_with(net, Path(self.plan.start))
         net.precision = getattr(torch, self.plan.precision)
         self.net: nn.Module = net.to(device)
         self.joint = net

@@ -323,3 +323,19 @@ def test_a_run_that_collapses_says_so_while_it_trains(
     monkeypatch.setattr(tiny, "validate", lambda *_: {"pck@0.1": 0.5, "iod": 0.3, "spread": 0.001})
     loop.train(tiny, tmp_path, seed=0, validate_every=5, progress=False)
     assert "Warning: The landmarks do not move at step 4" in capsys.readouterr().err
+
+
+def test_training_begins_with_the_weights_of_another_run(dots: Dataset, tmp_path: Path):
+    first = Joint.train(dots, "cpu", TINY, tmp_path / "run", device=CPU, progress=False)
+    tensors, _ = read_checkpoint(first)
+    for start in (first, tmp_path / "run"):
+        begun = trainee(dots, f"train.start='{start}'").net.state_dict()
+        assert all(torch.equal(begun[name], value) for name, value in tensors.items())
+
+
+def test_weights_of_another_network_are_refused_to_begin_with(dots: Dataset, tmp_path: Path):
+    first = Joint.train(dots, "cpu", TINY, tmp_path / "run", device=CPU, progress=False)
+    with pytest.raises(JladkitError, match=r"train\.start: .* has another network"):
+        trainee(dots, f"train.start='{first}'", "model.landmarks=4")
+    with pytest.raises(JladkitError, match="There is no checkpoint"):
+        trainee(dots, "train.start='nowhere.safetensors'")
