@@ -9,6 +9,7 @@ import click
 from jladkit.errors import JladkitError
 
 COMMANDS = {
+    "baselines": "jladkit.cli.baselines:command",
     "build-dataset": "jladkit.cli.build:command",
     "compare": "jladkit.cli.compare:command",
     "demo": "jladkit.cli.demo:command",
@@ -22,6 +23,7 @@ COMMANDS = {
 }
 
 SUMMARIES = {
+    "baselines": "Train every method on one data set, score each on others, one table.",
     "build-dataset": "Turn a source's pictures and annotations into a dataset.h5.",
     "compare": "Two results: their difference, its interval, and whether it can be chance.",
     "demo": "Go the whole way on drawn data, in ten minutes.",

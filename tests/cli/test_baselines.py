@@ -1,0 +1,45 @@
+"""jladkit baselines: every method trained and scored once, into one table."""
+
+from pathlib import Path
+
+import pytest
+
+from jladkit.cli.baselines import able, parse_test, settings_of
+from jladkit.errors import UsageError
+from tests.cli.conftest import Typed
+from tests.cli.test_train import TINY
+
+
+def test_a_test_names_a_file_and_its_protocols():
+    assert parse_test("a=b.h5=scnet,jlad") == (Path("a=b.h5"), ["scnet", "jlad"])
+    for wrong in ("a.h5", "=jlad", "a.h5="):
+        with pytest.raises(UsageError, match="FILE=PROTOCOL"):
+            parse_test(wrong)
+
+
+def test_a_setting_goes_to_the_method_that_it_names_or_to_all():
+    settings = ["joint:model.size=64", "train.seed=1", "ncnet:model.layers=['a:b']"]
+    assert settings_of("joint", settings) == ["model.size=64", "train.seed=1"]
+    assert settings_of("ncnet", settings) == ["train.seed=1", "model.layers=['a:b']"]
+
+
+def test_each_metric_takes_the_methods_that_do_what_it_scores():
+    assert {"identity", "nearest", "joint"} <= set(able("pck"))
+    assert {"mean-shape", "joint"} <= set(able("iod"))
+    assert "mean-shape" not in able("pck")
+
+
+def test_methods_are_trained_and_scored_once(jladkit: Typed, dots_path: Path, tmp_path: Path):
+    words = ["baselines", dots_path, "--metric", "pck", "--test", f"{dots_path}=jlad,scnet",
+             "--method", "identity", "--method", "joint", "--out", tmp_path,
+             *(word for s in TINY for word in ("--set", f"joint:{s}"))]  # fmt: skip
+    code, out, err = jladkit(*words)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert sum(line.startswith(("identity ", "joint ")) for line in lines) == 2
+    assert "jlad @0.1" in lines[1] and "scnet @0.1" in lines[1]
+    assert err.count("$ jladkit train") == 1
+    code, again, err = jladkit(*words)
+    assert (code, again) == (0, out)
+    assert "$ jladkit" not in err
+    assert (tmp_path / "table.txt").read_text().strip() == out.strip()
