@@ -18,13 +18,14 @@ class Identity:
     """Matches every point to the same relative place of the target picture."""
 
     name = "identity"
+    needs_data = False
     size = SIDE
 
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
 
     @classmethod
-    def prepare(cls, data: Dataset, device: torch.device) -> "Identity":
+    def prepare(cls, data: Dataset | None, device: torch.device) -> "Identity":
         return cls()
 
     def transfer(

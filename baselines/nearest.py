@@ -28,9 +28,10 @@ class NearestConfig:
 
 
 class Nearest:
-    """An EncodedMatcher (jladkit.methods) that needs no training."""
+    """Nearest neighbour of backbone features. An EncodedMatcher (jladkit.methods)."""
 
     name = "nearest"
+    needs_data = False
 
     def __init__(self, config: NearestConfig, device: torch.device) -> None:
         self.config: dict[str, Any] = asdict(config)
@@ -39,7 +40,7 @@ class Nearest:
         self.features = self.features.to(device)
 
     @classmethod
-    def prepare(cls, data: Dataset, device: torch.device) -> "Nearest":
+    def prepare(cls, data: Dataset | None, device: torch.device) -> "Nearest":
         return cls(NearestConfig(), device)
 
     def transfer(

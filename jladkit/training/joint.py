@@ -18,8 +18,10 @@ from jladkit.training.trained import net_of
 
 
 class Joint:
-    """The trained joint method: an EncodedMatcher, which says how unsure it is, and an
-    EncodedDetector (jladkit.methods)."""
+    """The paper's method: aligns with uncertainty, and finds landmarks, over one backbone.
+
+    An EncodedUnsureMatcher and an EncodedDetector (jladkit.methods).
+    """
 
     name = "joint"
 

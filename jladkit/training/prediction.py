@@ -46,10 +46,11 @@ def device_named(name: str) -> torch.device:
 
 
 def load_method(
-    data: Dataset, method: str | None, checkpoint: Path | None, device: torch.device
+    data: Dataset | None, method: str | None, checkpoint: Path | None, device: torch.device
 ) -> Any:
     """An instance of a method: from its checkpoint (the file, or the folder of its run), or by
-    name when it needs no training.
+    name when it needs no training. Without `data` it must be one that needs none either, which it
+    says by `needs_data = False`.
 
     Raises:
         UsageError: neither or both are given, or the method must be trained first.
@@ -77,6 +78,8 @@ def load_method(
             f"The method {method} must be trained: jladkit train --method {method}, then give "
             "--checkpoint."
         )
+    if data is None and getattr(cls, "needs_data", True):
+        raise UsageError(f"The method {method} must be prepared on a data set, and there is none.")
     instance = cls.prepare(data, device)
     check_method(instance, str(method))
     return instance

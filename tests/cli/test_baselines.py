@@ -6,8 +6,7 @@ import pytest
 
 from jladkit.cli.baselines import able, parse_test, settings_of
 from jladkit.errors import UsageError
-from tests.cli.conftest import Typed
-from tests.cli.test_train import TINY
+from tests.cli.conftest import TINY, Typed
 
 
 def test_a_test_names_a_file_and_its_protocols():

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from jladkit.cli import reproduce
-from tests.cli.conftest import Typed
-from tests.cli.test_train import TINY
+from tests.cli.conftest import TINY, Typed
 
 SETTINGS = [w for s in [*TINY, "train.warps=1"] if "rounds" not in s for w in ("--set", s)]
 
