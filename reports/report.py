@@ -14,6 +14,7 @@ from jladkit.formats.files import check_folder, to_json, write_text
 from jladkit.formats.outside import read_predictions
 from jladkit.formats.predictions import Predictions
 from jladkit.reports import figures, tables
+from jladkit.reports.paper_tables import paper_tables
 from jladkit.reports.tables import Board, Table
 
 # By what stands on a curve's axis: how it is drawn, and what a reader is told of it.
@@ -44,6 +45,7 @@ def report(
     predictions: Sequence[Path] = (),
     split: str = "test",
     frame: str = "crop",
+    paper: bool = False,
 ) -> list[Path]:
     """Write everything a reader of these results may want, below `out`.
 
@@ -57,6 +59,7 @@ def report(
         data: the data set of `predictions`, which the pictures of pairs need.
         predictions: files whose pairs are drawn, each method in a column.
         split, frame: of predictions that others made (jladkit.formats.outside).
+        paper: also tables/paper-1 to paper-4, laid out as the paper's, its numbers beside these.
 
     Returns:
         What was written, index.html last.
@@ -86,6 +89,12 @@ def report(
             write(stem.with_name(stem.name + ".tex"), tables.to_latex(table), written)
         write(out / "tables" / f"{board.slug}.csv", tables.tidy(board).to_csv(index=False), written)
         sections.append(Section(board, shown, curve, curve_is))
+    for table in paper_tables(tables.boards(entries)) if paper else ():
+        stem = out / "tables" / table.name
+        write(stem.with_suffix(".md"), tables.to_markdown(table), written)
+        write(stem.with_suffix(".tex"), tables.to_latex(table), written)
+        write(stem.with_suffix(".csv"), table.cells.to_csv(index=False), written)
+        write(stem.with_suffix(".html"), table.cells.to_html(index=False), written)
     gallery = None
     if pairs is not None:
         path = out / "figures" / "pairs.png"

@@ -42,6 +42,11 @@ from jladkit.formats.outside import FRAMES
     show_default=True,
     help="What their x and y are pixels of, as in `jladkit evaluate`.",
 )
+@click.option(
+    "--tables",
+    type=click.Choice(["paper"]),
+    help="Also tables laid out as the paper's Tables 1 to 4, its numbers beside these.",
+)
 def command(
     results: tuple[Path, ...],
     out: Path,
@@ -49,6 +54,7 @@ def command(
     predictions: tuple[Path, ...],
     split: str,
     frame: str,
+    tables: str | None,
 ) -> None:
     """Turn result files into tables (Markdown, CSV, LaTeX), figures and a page.
 
@@ -62,7 +68,15 @@ def command(
     # By name, for the core imports none of the outer folders; late, for pandas and matplotlib
     # take their time.
     report = import_module("jladkit.reports.report").report
-    written = report(results, out, data=data, predictions=predictions, split=split, frame=frame)
+    written = report(
+        results,
+        out,
+        data=data,
+        predictions=predictions,
+        split=split,
+        frame=frame,
+        paper=tables == "paper",
+    )
     for path in written[:-1]:
         click.echo(f"Wrote {path}", err=True)
     click.echo(f"Wrote {written[-1]}: open it in a browser.", err=True)
