@@ -107,7 +107,9 @@ class A2Net(Parametric):
     official = ReleasedConfig
 
     @classmethod
-    def make(cls, config: ModelConfig, weights: Mapping[str, Tensor] | None = None) -> ParametricNet:
+    def make(
+        cls, config: ModelConfig, weights: Mapping[str, Tensor] | None = None
+    ) -> ParametricNet:
         """See Parametric.make."""
         released = getattr(config, "offset", "true") == "released"
         return ParametricNet(config, lambda n, kind: AttentiveHead(n, kind, released), weights)

@@ -79,7 +79,7 @@ class CorrelationHead(nn.Module):
         self.linear = nn.Linear(64 * left * left, len(IDENTITY[kind]))
         if kind == "homography":
             with torch.no_grad():
-                self.linear.bias += torch.tensor(IDENTITY[kind])
+                self.linear.bias.add_(torch.tensor(IDENTITY[kind]))
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B, cells², cells, cells) correlation -> (B, 6 | 18 | 8) theta."""

@@ -35,7 +35,9 @@ class Parametric:
         self.size = net.config.size
 
     @classmethod
-    def make(cls, config: ModelConfig, weights: Mapping[str, Tensor] | None = None) -> ParametricNet:
+    def make(
+        cls, config: ModelConfig, weights: Mapping[str, Tensor] | None = None
+    ) -> ParametricNet:
         """The network; `weights` are the backbone's, instead of what `config` says."""
         return ParametricNet(config, weights=weights)
 
@@ -107,8 +109,8 @@ class Parametric:
         self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
     ) -> Tensor:
         """See jladkit.methods.Matcher; the category is not needed."""
-        codes = self.encode(torch.cat([source, target])).chunk(2)
-        return self.transfer_encoded(*codes, points, category)
+        first, second = self.encode(torch.cat([source, target])).chunk(2)
+        return self.transfer_encoded(first, second, points, category)
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, ...) maps and, in two stages, the images (jladkit.methods.EncodedMatcher)."""

@@ -47,7 +47,11 @@ def read_official(
         JladkitError: a file cannot be read, or is not of the method.
     """
     files = sorted(path.glob("*.pth*")) if path.is_dir() else [path]
+    if not files:
+        raise JladkitError(f"There is no .pth or .pth.tar file in {path}.")
     states = [read_state_dict(file) for file in files]
+    if any(not same_backbone(states[0], state) for state in states):
+        raise JladkitError(f"The files in {path} have different backbones; evaluate one of them.")
     heads = {kind: head for state in states for kind, head in heads_of(state).items()}
     stages = [kind for kind in IDENTITY if kind in heads]
     try:
@@ -61,8 +65,6 @@ def read_official(
             f"{path} must hold a backbone and heads as the authors' code names them "
             f"(FeatureExtraction.model.0.weight, FeatureRegression.linear.weight, ...): {error}"
         ) from error
-    if any(not same_backbone(states[0], state) for state in states):
-        raise JladkitError(f"The files in {path} have different backbones; evaluate one of them.")
     shown = {"official": path.name, "model": {**vars(model)}}
     return net.eval(), shown
 
@@ -107,7 +109,9 @@ def heads_of(state: State) -> dict[str, State]:
         if own:
             outputs = len(own["linear.weight"])
             if outputs not in kinds:
-                raise JladkitError(f"A head with {outputs} outputs is of no kind that is known here.")
+                raise JladkitError(
+                    f"A head with {outputs} outputs is of no kind that is known here."
+                )
             found[kinds[outputs]] = own
     return found
 

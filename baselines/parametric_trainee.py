@@ -5,7 +5,7 @@ named after its kind of warp. Phase "weak", of CNNInlier, has pairs of different
 all heads (and the backbone, where told to) so that more of the correlation lies where the warp says.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,19 @@ from jladkit.baselines.parametric import ParametricNet
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
-from jladkit.model.transforms import Chain, Transform
+from jladkit.model.transforms import Chain, Transform, identity
 from jladkit.model.warp_losses import grid_loss, soft_inliers
 from jladkit.model.warps import warped
 from jladkit.training import loop
 from jladkit.training.joint_trainee import from_layer
 from jladkit.training.loading import batch_of
-from jladkit.training.pictures import Pictures, channels_last, check_pairs, objects_in_use
+from jladkit.training.pictures import Pictures, channels_last, check_pairs
 from jladkit.training.synthetic import random_transform
 from jladkit.training.trained import label_of
 from jladkit.training.validation import pair_pck
 
 Rows = NDArray[np.int64]
+Maps = Callable[[Rows], Tensor]
 SCORE = "pck@0.1"
 WEAK = "weak"
 
@@ -41,24 +42,25 @@ class SyntheticConfig:
 
     Attributes:
         preset: of jladkit.training.synthetic.
-        crop: share of a picture's sides that the target shows, its middle; the source may look
-            beyond, and sees the picture mirrored beyond its edges.
-        warps: of each training picture and stage whose maps are computed once and drawn from; 0
+        crop: share of a picture's sides that the target shows, its middle; the source looks
+            beyond, and sees the picture mirrored beyond its edges. The papers' 9/16 keeps most warps
+            inside.
+        pictures: how many training pictures are warped, drawn by the seed; 0 for all.
+        warps: of each of these pictures and stage whose maps are computed once and drawn from; 0
             warps pictures anew in every step.
     """
 
     preset: str = "cnngeo"
-    crop: float = 1.0
+    crop: float = 0.5625
+    pictures: int = 0
     warps: int = 0
 
     def __post_init__(self) -> None:
-        if self.warps < 0 or not 0 < self.crop <= 1:
+        if min(self.warps, self.pictures) < 0 or not 0 < self.crop <= 1:
             raise UsageError(
-                "synthetic.warps must not be negative and synthetic.crop in (0, 1], but they are "
-                f"{self.warps} and {self.crop}."
+                "synthetic.warps and .pictures must not be negative and .crop in (0, 1], but they "
+                f"are {self.warps}, {self.pictures} and {self.crop}."
             )
-        if self.warps and self.crop < 1:
-            raise UsageError("synthetic.warps keeps whole pictures; it needs synthetic.crop = 1.")
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,18 @@ class WeakConfig:
     """
 
     steps: int = 0
+    batch: int = 16
     learning_rate: float = 5e-8
     smoothing: float = 0.2
     crops: bool = False
     backbone_from: str = ""
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or self.learning_rate <= 0 or self.smoothing < 0:
+        if min(self.steps, self.smoothing) < 0 or min(self.learning_rate, self.batch) <= 0:
             raise UsageError(
-                "weak.steps and weak.smoothing must not be negative, weak.learning_rate above 0; "
-                f"they are {self.steps}, {self.smoothing}, {self.learning_rate}."
+                "weak.steps and weak.smoothing must not be negative, weak.learning_rate and "
+                f"weak.batch must be above 0; they are {self.steps}, {self.smoothing}, "
+                f"{self.learning_rate}, {self.batch}."
             )
 
 
@@ -141,7 +145,9 @@ class ParametricTrainee:
         self.size, self.stages = net.config.size, net.config.stages
         self.label: Mapping[str, Any] = label_of(name, config, data, device)
         check_pairs(data)
-        self.train_objects, self.train_pairs = data.objects("train"), data.pairs("train")
+        few = np.random.default_rng(self.plan.seed).permutation(data.objects("train"))
+        self.warped_objects = np.sort(few[: self.synthetic.pictures or len(few)])
+        self.train_pairs = data.pairs("train")
         self.moved = from_layer(net.features.body, self.weak.backbone_from)
         early = [loop.Kept(score_of(k), True, (f"heads.{k}.",)) for k in self.stages[:-1]]
         # What scores best together is kept together.
@@ -150,17 +156,33 @@ class ParametricTrainee:
             data, net.features, self.size, cache=cache, device=device, progress=progress
         )
         if not self.moved:
-            self.pictures.keep(objects_in_use(data))
-        self.banks = {kind: self.bank(kind) for kind in self.stages if self.synthetic.warps}
+            val = data.pairs("val")
+            self.pictures.keep(np.union1d(data.pair_source[val], data.pair_target[val]))
+        if self.synthetic.warps:
+            self.keep_warped()
 
-    def bank(self, kind: str) -> tuple[Transform, Any]:
-        """The warps of each training picture, and their maps, computed once."""
-        own, each, preset = self.train_objects, self.synthetic.warps, self.synthetic.preset
-        seeded = torch.Generator().manual_seed(self.plan.seed)
-        warps = random_transform(preset, kind, len(own) * each, seeded)
-        key = {"preset": preset, "kind": kind, "seed": self.plan.seed, "warps": each}
-        self.pictures.keep_warped(own, each, warps, key)
-        return warps, self.pictures.warped
+    def keep_warped(self) -> None:
+        """Draw the warps of each training picture and stage, and compute their maps once; and those
+        of the middles of pictures, where targets show no more."""
+        own, each, preset = self.warped_objects, self.synthetic.warps, self.synthetic.preset
+        self.banks: dict[str, tuple[Transform, Maps]] = {}
+        for kind in self.stages:
+            seeded = torch.Generator().manual_seed(self.plan.seed)
+            warps = random_transform(preset, kind, len(own) * each, seeded)
+            key = {"preset": preset, "seed": self.plan.seed, "warps": each}
+            self.banks[kind] = warps, self.kept_views(warps, each, key)
+        self.middle = self.kept_views(identity("affine", len(own)), 1, {})
+
+    def kept_views(self, warps: Transform, each: int, key: Mapping[str, Any]) -> Maps:
+        """The maps of what `view` shows of the training pictures, `each` warps a picture."""
+        shown = self.view(warps)
+        own = {"kind": shown.kind, "crop": self.synthetic.crop, **key}
+        self.pictures.keep_warped(self.warped_objects, each, shown, own)
+        return self.pictures.warped
+
+    def view(self, warp: Transform) -> Transform:
+        """Where a warp of the target reads the whole picture, of which the target is the middle."""
+        return replace(warp, theta=warp.theta * self.synthetic.crop)
 
     def phases(self) -> list[loop.Phase]:
         plan, weak = self.plan, self.weak
@@ -180,7 +202,7 @@ class ParametricTrainee:
 
     def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
         if phase.name == WEAK:
-            return self.weak_loss(generator.choice(self.train_pairs, self.plan.batch), generator)
+            return self.weak_loss(generator.choice(self.train_pairs, self.weak.batch), generator)
         true, source, target = self.warped_pair(phase.name, generator)
         found = self.model.estimate(phase.name, self.model.volume(source, target))
         loss = grid_loss(found, true, self.device)
@@ -190,25 +212,22 @@ class ParametricTrainee:
         self, kind: str, generator: np.random.Generator
     ) -> tuple[Transform, Tensor, Tensor]:
         """Known warps, and the maps of the warped and of the plain pictures: source and target."""
-        chosen = generator.integers(len(self.train_objects), size=self.plan.batch)
-        rows, each, crop = self.train_objects[chosen], self.synthetic.warps, self.synthetic.crop
+        chosen = generator.integers(len(self.warped_objects), size=self.plan.batch)
+        each = self.synthetic.warps
         if each:
             at = chosen * each + generator.integers(each, size=len(chosen))
             bank, maps = self.banks[kind]
-            true = on(bank.take(torch.from_numpy(at)), self.device)
-            return true, maps(at), self.pictures(rows)
+            return on(bank.take(torch.from_numpy(at)), self.device), maps(at), self.middle(chosen)
         seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
-        true = random_transform(self.synthetic.preset, kind, len(rows), seeded)
-        images = batch_of(self.data, rows, self.size)
+        true = random_transform(self.synthetic.preset, kind, len(chosen), seeded)
+        images = batch_of(self.data, self.warped_objects[chosen], self.size)
+        shown = (self.view(warp).apply(images) for warp in (true, identity("affine", len(chosen))))
         with torch.no_grad():
-            source = self.encoded(warped(images, lambda points: true(points) * crop))
-            if crop == 1:
-                return on(true, self.device), source, self.pictures(rows)
-            middle = warped(images, lambda points: points.expand(len(rows), -1, -1) * crop)
-            return on(true, self.device), source, self.encoded(middle)
+            source, target = map(self.encoded, shown)
+        return on(true, self.device), source, target
 
     def encoded(self, images: Tensor) -> Tensor:
-        """(B, C, h, w) maps of pictures that are not kept."""
+        """(B, C, h, w) maps of pictures as the backbone gives them now."""
         return self.model.features(channels_last(images).to(self.device))
 
     def weak_loss(self, pairs: Rows, generator: np.random.Generator) -> dict[str, Tensor]:
@@ -216,14 +235,11 @@ class ParametricTrainee:
         (weakalign, eq. 6); all batch normalisation has its stored statistics, as in their code."""
         self.net.eval()
         rows_s, rows_t = self.data.pair_source[pairs], self.data.pair_target[pairs]
-        pictures = batch_of(self.data, rows_t, self.size)
-        if self.weak.crops or self.moved:
-            others = batch_of(self.data, rows_s, self.size)
-            if self.weak.crops:
-                others, pictures = (random_crop(one, generator) for one in (others, pictures))
-            source, target = self.encoded(others), self.encoded(pictures)
-        else:
-            source, target = self.pictures(rows_s), self.pictures(rows_t)
+        both = batch_of(self.data, np.concatenate([rows_s, rows_t]), self.size)
+        if self.weak.crops:
+            both = random_crop(both, generator)
+        pictures = both.chunk(2)[1]
+        source, target = self.encoded(both).chunk(2)
         volume = self.model.volume(source, target)
         found = self.model.chain(source, target, pictures.to(self.device)).steps
         steps = [replace(step, smoothing=self.weak.smoothing) for step in found]

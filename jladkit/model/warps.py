@@ -58,9 +58,7 @@ def field_of(
     return cells.transpose(1, 2).reshape(-1, 2, height, width)
 
 
-def warped(
-    images: Tensor, warp: Callable[[Tensor], Tensor], padding: str = "reflection"
-) -> Tensor:
+def warped(images: Tensor, warp: Callable[[Tensor], Tensor], padding: str = "reflection") -> Tensor:
     """(B, C, H, W) images read where `warp` takes each pixel; see `field_of`.
 
     `padding`, of what lies outside: "reflection" mirrors at the edges, "zeros" gives 0.
@@ -84,9 +82,7 @@ def control_grid(side: int) -> Tensor:
     return torch.stack([x.flatten(), y.flatten()], dim=1)
 
 
-def spline_weights(
-    control: Tensor, shift: Tensor, smoothing: float = 0.0
-) -> tuple[Tensor, Tensor]:
+def spline_weights(control: Tensor, shift: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     """The thin-plate spline that moves each control point by `shift`.
 
     Args:

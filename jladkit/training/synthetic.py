@@ -25,9 +25,7 @@ def uniform(limit: float, count: int, size: int, generator: torch.Generator) -> 
 def decomposed_affine(count: int, generator: torch.Generator) -> Tensor:
     """A = R(rotation) R(-shear) diag(scales) R(shear): rotation ±15°, shear ±30°, scales ±25 %,
     translation ±0.25. The released CNNGeo; the ranges of CVPR 2017's lists are the same."""
-    angle, shear = (
-        uniform(math.pi / limit, count, 1, generator)[:, 0] for limit in (12, 6)
-    )
+    angle, shear = (uniform(math.pi / limit, count, 1, generator)[:, 0] for limit in (12, 6))
     scale = torch.diag_embed(1 + uniform(0.25, count, 2, generator))
     linear = turn(angle) @ turn(-shear) @ scale @ turn(shear)
     shift = uniform(0.25, count, 2, generator)
@@ -69,9 +67,7 @@ PRESETS: dict[str, Mapping[str, Draw]] = {
 }
 
 
-def random_transform(
-    preset: str, kind: str, count: int, generator: torch.Generator
-) -> Transform:
+def random_transform(preset: str, kind: str, count: int, generator: torch.Generator) -> Transform:
     """`count` random transforms of a kind.
 
     Raises:

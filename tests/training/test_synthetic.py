@@ -60,5 +60,7 @@ def test_the_splines_of_cvpr17_are_normal():
 def test_what_is_not_there_is_named():
     with pytest.raises(UsageError, match="no preset 'rtm'"):
         drawn("rtm", "affine")
-    with pytest.raises(UsageError, match="cvpr17 of synthetic warps has no homography, only affine"):
+    with pytest.raises(
+        UsageError, match="cvpr17 of synthetic warps has no homography, only affine"
+    ):
         drawn("cvpr17", "homography")
