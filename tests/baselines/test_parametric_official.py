@@ -88,7 +88,8 @@ def test_weights_of_a2net_are_read_in_the_released_order(backbone: State, tmp_pa
 
 
 def test_old_files_call_the_vgg_backbone_vgg(tmp_path: Path):
-    full: Any = timm.create_model("vgg16", pretrained=False).features.state_dict()
+    vgg: Any = timm.create_model("vgg16", pretrained=False)
+    full = vgg.features.state_dict()
     state = {f"FeatureExtraction.vgg.{k}": v for k, v in full.items() if int(k.split(".")[0]) < 24}
     method = CNNGeo.load_official(save(tmp_path / "vgg.pth.tar", state | head("homography")), CPU)
     assert method.net.config.backbone == "vgg16" and method.net.config.stages == ["homography"]
