@@ -34,6 +34,9 @@ SOURCES = {
 }
 
 METHODS = {
+    "a2net": "jladkit.baselines.a2net:A2Net",
+    "cnngeo": "jladkit.baselines.cnngeo:CNNGeo",
+    "cnninlier": "jladkit.baselines.cnninlier:CNNInlier",
     "identity": "jladkit.baselines.floors:Identity",
     "joint": "jladkit.training.joint:Joint",
     "mean-shape": "jladkit.baselines.floors:MeanShape",

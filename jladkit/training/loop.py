@@ -261,7 +261,9 @@ def warn(trainee: Trainee, out: Path, bar: "tqdm[Any]") -> None:
 
 
 def improves(kept: Kept, at: Progress) -> bool:
-    """Whether the latest scores beat the best so far."""
+    """Whether the latest scores beat the best so far; a score that is not among them does not."""
+    if kept.score not in at.scores:
+        return False
     if kept.score not in at.best:
         return True
     new, old = at.scores[kept.score], at.best[kept.score][0]

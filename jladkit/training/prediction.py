@@ -48,16 +48,23 @@ def device_named(name: str) -> torch.device:
 def load_method(
     data: Dataset | None, method: str | None, checkpoint: Path | None, device: torch.device
 ) -> Any:
-    """An instance of a method: from its checkpoint (the file, or the folder of its run), or by
-    name when it needs no training. Without `data` it must be one that needs none either, which it
-    says by `needs_data = False`.
+    """An instance of a method: from its checkpoint (the file, or the folder of its run), by name
+    when it needs no training, or from both: weights that the method's authors released. Without
+    `data` a named one must need none either, which it says by `needs_data = False`.
 
     Raises:
-        UsageError: neither or both are given, or the method must be trained first.
+        UsageError: neither is given, or the method must be trained first, or both are and it reads
+            no weights of its authors.
         JladkitError: the checkpoint is none of ours, or of a method without checkpoints.
     """
-    if (method is None) == (checkpoint is None):
-        raise UsageError("Give either --method or --checkpoint.")
+    if method is not None and checkpoint is not None:
+        cls = registry.load("method", method)
+        if not hasattr(cls, "load_official"):
+            raise UsageError(
+                f"The method {method} reads no weights of its authors. Give --checkpoint alone for "
+                "what `jladkit train` left."
+            )
+        return cls.load_official(checkpoint, device)
     if checkpoint is not None:
         checkpoint = checkpoint / MODEL if checkpoint.is_dir() else checkpoint
         name = str(read_label(checkpoint).get("method"))
@@ -70,7 +77,9 @@ def load_method(
         if not hasattr(cls, "load"):
             raise JladkitError(f"{checkpoint} is of the method {name}, which reads no checkpoints.")
         return cls.load(checkpoint, device)
-    cls = registry.load("method", str(method))
+    if method is None:
+        raise UsageError("Give --method or --checkpoint.")
+    cls = registry.load("method", method)
     if not hasattr(cls, "prepare") and not hasattr(cls, "train"):
         raise UsageError(f"{method} is no method: it can neither be prepared nor trained.")
     if not hasattr(cls, "prepare"):
@@ -81,7 +90,7 @@ def load_method(
     if data is None and getattr(cls, "needs_data", True):
         raise UsageError(f"The method {method} must be prepared on a data set, and there is none.")
     instance = cls.prepare(data, device)
-    check_method(instance, str(method))
+    check_method(instance, method)
     return instance
 
 

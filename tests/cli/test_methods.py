@@ -89,3 +89,26 @@ def test_a_method_that_is_not_there_is_a_sentence(
     code, out, err = jladkit("evaluate", "--data", dots_path, "--method", method)
     assert (code, out) == (2, ""), err
     assert words in err and "Traceback" not in err
+
+
+OFFICIAL = """
+    @classmethod
+    def load_official(cls, path, device):
+        print("read", path.name)
+        return cls()
+"""
+
+
+def test_weights_of_a_methods_authors_are_read_where_the_method_is_named_too(
+    jladkit: Typed, theirs: Path, dots_path: Path
+):
+    theirs.write_text(METHOD + OFFICIAL)
+    words = ("--data", dots_path, "--checkpoint", theirs.parent / "best.pth.tar")
+    stored = theirs.parent / "stored.h5"
+    for command, more in (("evaluate", ()), ("predict", ("--out", stored))):
+        code, out, err = jladkit(command, *words, "--method", "their_own:Theirs", *more)
+        assert code == 0 and "read best.pth.tar" in out, err
+    code, out, err = jladkit("evaluate", *words, "--method", "identity")
+    assert (code, out) == (2, "") and "identity reads no weights of its authors" in err
+    code, out, err = jladkit("predict", "--data", dots_path, "--out", stored, "--overwrite")
+    assert (code, out) == (2, "") and "Give --method or --checkpoint." in err

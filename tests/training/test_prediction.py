@@ -126,10 +126,14 @@ def test_a_method_that_must_be_trained_is_not_run_by_name(dots: Dataset):
         load_method(dots, "joint", None, torch.device("cpu"))
 
 
-def test_neither_and_both_of_method_and_checkpoint_are_refused(dots: Dataset):
-    for method, checkpoint in ((None, None), ("identity", Path("x"))):
-        with pytest.raises(UsageError, match="either --method or --checkpoint"):
-            predict(dots, "test", method=method, checkpoint=checkpoint)
+def test_a_method_or_a_checkpoint_must_be_given(dots: Dataset):
+    with pytest.raises(UsageError, match="Give --method or --checkpoint"):
+        load_method(dots, None, None, torch.device("cpu"))
+
+
+def test_both_are_for_weights_of_the_methods_authors(dots: Dataset):
+    with pytest.raises(UsageError, match="identity reads no weights of its authors"):
+        load_method(dots, "identity", Path("x"), torch.device("cpu"))
 
 
 def test_a_checkpoint_does_not_choose_what_is_imported(dots: Dataset, tmp_path: Path):
