@@ -33,10 +33,12 @@ SOURCES = {
 }
 
 METHODS = {
+    "cig": "jladkit.baselines.cig:Cig",
     "identity": "jladkit.baselines.floors:Identity",
     "joint": "jladkit.training.joint:Joint",
     "mean-shape": "jladkit.baselines.floors:MeanShape",
     "nearest": "jladkit.baselines.nearest:Nearest",
+    "strucrep": "jladkit.baselines.strucrep:StrucRep",
 }
 
 METRICS = {

@@ -101,7 +101,7 @@ class MapNet(nn.Module):
         own: Callable[[], Body],
     ) -> None:
         super().__init__()
-        self.config, self.categories, self.maps = config, list(categories), maps
+        self.config, self.categories, self.count = config, list(categories), maps
         self.precision = torch.float32
         self.features: Backbone | None = None
         self.inputs = 3
@@ -140,7 +140,7 @@ class MapNet(nn.Module):
             return self.features(self.seen(images)) * self.inputs**0.5
 
     def scores(self, inputs: Tensor, which: Tensor) -> Tensor:
-        """(B, maps, H, W) of each picture's own category.
+        """(B, count, H, W) of each picture's own category.
 
         Args:
             inputs: of `look`.
@@ -148,7 +148,7 @@ class MapNet(nn.Module):
         """
         with self.lower(inputs):
             found = self.last(self.body(inputs)).float() * self.config.sharpness
-        return own_set(found, which, self.maps, self.config.per_category)
+        return own_set(found, which, self.count, self.config.per_category)
 
     def pixels(self, cells: Tensor) -> Tensor:
         """xy in cells of the maps, as xy in pixels of the square."""
