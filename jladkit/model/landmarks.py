@@ -115,7 +115,8 @@ class MapNet(nn.Module):
         else:
             self.body = own()
         sets = len(self.categories) if config.per_category else 1
-        self.last = nn.Conv2d(self.body.channels, sets * maps, 1)
+        self.outputs = sets * maps
+        self.last: nn.Module = nn.Conv2d(self.body.channels, self.outputs, 1)
         with torch.no_grad():
             self.cells: int = self.body.eval()(probe).shape[-1]
         self.body.train()
@@ -135,9 +136,9 @@ class MapNet(nn.Module):
         """What `scores` reads of (B, 3, size, size) pictures: maps of the backbone, or the window."""
         if self.features is None:
             return channels_last(self.seen(images))
-        with torch.no_grad():
+        with torch.no_grad(), self.lower(images):
             # Unit vectors over hundreds of channels have entries near 0.05; bring them near 1.
-            return self.features(self.seen(images)) * self.inputs**0.5
+            return self.features(self.seen(images)).float() * self.inputs**0.5
 
     def scores(self, inputs: Tensor, which: Tensor) -> Tensor:
         """(B, count, H, W) of each picture's own category.
