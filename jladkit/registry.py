@@ -34,6 +34,7 @@ SOURCES = {
 
 METHODS = {
     "cig": "jladkit.baselines.cig:Cig",
+    "deil": "jladkit.baselines.deil:Deil",
     "fpe": "jladkit.baselines.fpe:Fpe",
     "identity": "jladkit.baselines.floors:Identity",
     "joint": "jladkit.training.joint:Joint",
