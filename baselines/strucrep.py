@@ -190,7 +190,7 @@ def concentration_loss(maps: Tensor, side: float) -> Tensor:
         maps: (B, K, H, W), not negative.
         side: of the picture, in cells; σ is a share of it.
     """
-    grid = cell_grid(maps.shape[-2], maps.shape[-1], maps.device) / side
+    grid = cell_grid(maps.shape[-2], maps.shape[-1], maps.device).to(maps) / side
     weights = maps / maps.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-8)
     mean = torch.einsum("bkhw,chw->bkc", weights, grid)
     apart = (grid - mean[..., None, None]).square()

@@ -105,8 +105,9 @@ def vgg16(weights: str) -> nn.Module:
             "loss.network=vgg16 needs its weights: --set loss.weights=FILE, as torchvision publishes "
             f"them. Or --set loss.network={LITE0} with layers of that."
         )
+    whole = timm.create_model("vgg16", pretrained=False, num_classes=0, num_features=1)
     model = nn.Sequential()
-    model.add_module("features", timm.create_model("vgg16", pretrained=False).get_submodule("features"))
+    model.add_module("features", whole.get_submodule("features"))
     if weights != "random":
         load_weights(model, Path(weights))
     return model
