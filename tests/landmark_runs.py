@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from jladkit import registry
@@ -53,5 +52,3 @@ def score_after_training(method: str, data: Dataset, out: Path, *settings: str) 
     return cls.load(best, CPU)
 
 
-def rows_of(count: int) -> np.ndarray:
-    return np.arange(count)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import timm
 import torch
 from timm.models import create_feature_extractor
 from torch import Tensor, nn
@@ -105,9 +104,15 @@ def vgg16(weights: str) -> nn.Module:
             "loss.network=vgg16 needs its weights: --set loss.weights=FILE, as torchvision publishes "
             f"them. Or --set loss.network={LITE0} with layers of that."
         )
-    whole = timm.create_model("vgg16", pretrained=False, num_classes=0, num_features=1)
+    layers: list[nn.Module] = []
+    inputs = 3
+    for channels, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(count):
+            layers += [nn.Conv2d(inputs, channels, 3, padding=1), nn.ReLU()]
+            inputs = channels
+        layers.append(nn.MaxPool2d(2))
     model = nn.Sequential()
-    model.add_module("features", whole.get_submodule("features"))
+    model.add_module("features", nn.Sequential(*layers))
     if weights != "random":
         load_weights(model, Path(weights))
     return model

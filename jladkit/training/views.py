@@ -87,7 +87,7 @@ class Views:
         self.objects = data.objects("train")
         self.decoded = Kept(data, self.decode, PICTURES)
         self.stored: Maps | None = None
-        if net.features is not None:
+        if net.features is not None and len(keep):
             self.store(np.unique(keep), cache, progress)
 
     def store(self, rows: Rows, cache: Path | None, progress: bool) -> None:
