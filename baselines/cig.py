@@ -190,7 +190,9 @@ class CigTrainee(LandmarkTrainee):
             moved = self.carried(view, net.detect(view.source, view.which))
             apart = (self.share(moved) - self.share(points)).square().sum(dim=-1).mean()
         return {
-            **{f"layer-{n}": d.detach() for n, d in zip(self.losses.layers, distances, strict=True)},
+            **{
+                f"layer-{n}": d.detach() for n, d in zip(self.losses.layers, distances, strict=True)
+            },
             "equivariance": apart,
             "total": layers_loss(distances, self.balance),
         }

@@ -132,9 +132,7 @@ class FpeTrainee(LandmarkTrainee):
     def terms(self, view: View, phase: loop.Phase) -> dict[str, Tensor]:
         """The source's places are carried to the target's frame by the known warp."""
         net, loss = self.detector, self.losses
-        maps = net.distributions(
-            torch.cat([view.source, view.target]), torch.cat([view.which] * 2)
-        )
+        maps = net.distributions(torch.cat([view.source, view.target]), torch.cat([view.which] * 2))
         p_source, p_target = maps.flatten(2).chunk(2)
         # Counted from the middle, where differences of squares lose the fewest digits.
         u = (self.share(self.places) - 0.5).expand(len(p_target), -1, -1)

@@ -50,5 +50,3 @@ def score_after_training(method: str, data: Dataset, out: Path, *settings: str) 
     cls = registry.load("method", method)
     best = cls.train(data, "cpu", [*TINY, *settings], out, device=CPU, progress=False)
     return cls.load(best, CPU)
-
-

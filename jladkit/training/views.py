@@ -42,7 +42,9 @@ class ViewConfig:
 
     def __post_init__(self) -> None:
         if self.warps not in PRESETS:
-            raise UsageError(f"views.warps must be one of {', '.join(PRESETS)}, not {self.warps!r}.")
+            raise UsageError(
+                f"views.warps must be one of {', '.join(PRESETS)}, not {self.warps!r}."
+            )
         if min(self.brightness, self.contrast, self.saturation) < 0:
             raise UsageError("views.brightness, contrast and saturation must not be negative.")
 
@@ -169,4 +171,3 @@ def carried(warp: Warp, points: Tensor, size: int) -> Tensor:
     """
     moved = warp(to_normalised(points, size, size).cpu()).to(points.device)
     return from_normalised(moved, size, size)
-

@@ -109,7 +109,9 @@ def test_a_trained_model_is_a_detector(dots: Dataset, tmp_path: Path):
     assert method.detect(torch.rand(2, 3, 32, 32), ["kind0", "kind0"]).shape == (2, 3, 2)
 
 
-@pytest.mark.parametrize("setting", ["model.picture=24", "loss.layers=['a','b','c','d','e','f','g']"])
+@pytest.mark.parametrize(
+    "setting", ["model.picture=24", "loss.layers=['a','b','c','d','e','f','g']"]
+)
 def test_settings_that_cannot_be_are_refused(dots: Dataset, setting: str):
     with pytest.raises(UsageError):
         trainee("cig", dots, *TINY, setting)

@@ -107,7 +107,9 @@ def test_an_hourglass_keeps_the_grid_even_where_halves_are_odd():
     assert glass(torch.rand(2, 3, 14, 14)).shape == (2, 4, 14, 14)
 
 
-@pytest.mark.parametrize("changes", [{"window": 100, "offset": 40}, {"width": 24}, {"landmarks": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"window": 100, "offset": 40}, {"width": 24}, {"landmarks": 0}]
+)
 def test_a_model_that_cannot_be_is_refused(changes: dict[str, int]):
     with pytest.raises(UsageError):
         LandmarkModel(**{"size": 128, **changes})  # pyright: ignore

@@ -41,9 +41,7 @@ def test_a_warp_and_its_inverse_compose_to_the_identity(sampler: Sampler):
 def test_points_of_all_and_points_of_each_are_carried_alike(sampler: Sampler):
     warp = sampler(3, torch.manual_seed(0))
     places = torch.rand(7, 2) * 2 - 1
-    torch.testing.assert_close(
-        warp(places), warp(places.expand(3, -1, -1)), atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(warp(places), warp(places.expand(3, -1, -1)), atol=1e-5, rtol=1e-5)
     one = (places[:1] - warp.control).square().sum(dim=1)
     torch.testing.assert_close(
         radial(places[:1], warp.control)[0], one * torch.log(one), atol=1e-6, rtol=1e-5
