@@ -13,6 +13,7 @@ stride 1 whose mean keeps each map's mass but for what its borders lose; here no
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -56,7 +57,7 @@ class SmallNet(Body):
         super().__init__()
         layers: list[nn.Module] = []
         channels = (3, 20, 48, 64, 80, 256)
-        for number, (inputs, outputs) in enumerate(zip(channels, channels[1:], strict=False)):
+        for number, (inputs, outputs) in enumerate(pairwise(channels)):
             layers += [nn.Conv2d(inputs, outputs, 5, bias=False), nn.BatchNorm2d(outputs)]
             layers += [nn.ReLU(inplace=True), *([] if number else [nn.MaxPool2d(2)])]
         self.layers = nn.Sequential(*layers)

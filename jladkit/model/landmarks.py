@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -260,8 +261,7 @@ class Hourglass(Body):
         )
         self.past = nn.ModuleList(convolutions(w, w, skip, slope=slope) for w in widths[:-1])
         self.up = nn.ModuleList(
-            convolutions(coarse, fine, 2, slope=slope)
-            for fine, coarse in zip(widths, widths[1:], strict=False)
+            convolutions(coarse, fine, 2, slope=slope) for fine, coarse in pairwise(widths)
         )
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -142,8 +142,11 @@ class Views:
         source = channels_last(warp.apply(pictures))
         source, target = (jitter(one, self.config, seeded) for one in (source, pictures))
         with torch.no_grad():
-            both = self.net.look(torch.cat([source, target]).to(self.device))
-        return View(rows, self.which(rows), pictures.to(self.device), *both.chunk(2), warp, first)
+            found = self.net.look(torch.cat([source, target]).to(self.device))
+        seen_source, seen_target = found.chunk(2)
+        return View(
+            rows, self.which(rows), pictures.to(self.device), seen_source, seen_target, warp, first
+        )
 
 
 def jitter(images: Tensor, config: ViewConfig, generator: torch.Generator) -> Tensor:
