@@ -8,7 +8,7 @@ alone another hourglass paints the picture again. Landmarks must be small (conce
 
 Distances and spreads are shares of the picture's side. The authors' code counts in shares of the
 padded square, 96 pixels for a picture of 80, and in [-1, 1] for equivariance; the weights of the
-recipe `paper` are theirs in these units.
+recipe `paper` are theirs in these units. With several categories the painter is one for all.
 """
 
 import math
@@ -72,16 +72,25 @@ class Model(LandmarkModel):
 @dataclass(frozen=True)
 class Loss:
     """Weights. `reconstruction` has one for each stage; `separation_width` is the deviation b of
-    the separation's Gaussian, a share of the side."""
+    the separation's Gaussian, a share of the side; 0 takes the authors' (`width_for`)."""
 
     reconstruction: list[float] = field(default_factory=lambda: [0.1, 1.0, 10.0])
     concentration: float = 100.0
     separation: float = 20.0
-    separation_width: float = 0.08
+    separation_width: float = 0.0
     equivariance: float = 33333.0
 
 
 SECTIONS = {"model": Model, "loss": Loss, "train": TrainConfig, "views": ViewConfig}
+
+
+WIDTHS = {10: 0.08, 30: 0.04}  # the authors' b
+
+
+def width_for(landmarks: int) -> float:
+    """The authors' b where they give one, else the largest K below has its b scaled by 1/K."""
+    nearest = max((k for k in WIDTHS if k <= landmarks), default=min(WIDTHS))
+    return WIDTHS[nearest] * nearest / landmarks
 
 
 def widths(channels: Sequence[float]) -> list[int]:
@@ -231,6 +240,7 @@ class StrucRepTrainee(LandmarkTrainee):
 
     def __init__(self, data: Any, config: dict[str, Any], **options: Any) -> None:
         super().__init__(data, config, StrucRepNet, **options)
+        self.width = self.losses.separation_width or width_for(self.detector.config.landmarks)
         if len(self.losses.reconstruction) != len(self.plan.steps):
             raise UsageError("loss.reconstruction must have a weight for each of train.steps.")
 
@@ -249,7 +259,7 @@ class StrucRepTrainee(LandmarkTrainee):
         terms = {
             "reconstruction": reconstruction_loss(picture, painted),
             "concentration": concentration_loss(maps[:, :-1], self.size / stride),
-            "separation": separation_loss(self.share(positions), loss.separation_width),
+            "separation": separation_loss(self.share(positions), self.width),
             "equivariance": equivariance_loss(
                 self.share(at_target), self.share(self.carried(view, at_source))
             ),
