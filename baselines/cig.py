@@ -3,7 +3,8 @@ Image Generation, NeurIPS 2018 (its code is called IMM).
 
 Of two views of a picture, one gives K places and the other its appearance; from both a generator
 must paint the first again. The places pass as Gaussians on a coarse grid, too little to carry
-appearance, so they must say where things are. No loss looks at the landmarks themselves.
+appearance, so they must say where things are. No loss looks at the landmarks themselves. With
+several categories the generator is one for all: it sees in the appearance what to paint.
 """
 
 from collections.abc import Sequence

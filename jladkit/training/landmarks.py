@@ -1,6 +1,9 @@
 """What the landmark baselines have in common: how they are trained, watched, kept and asked.
 
-A baseline gives its network (a MapNet), its recipe's sections and the terms of its loss.
+A baseline gives its network (a MapNet), its recipe's sections and the terms of its loss. The papers
+train a model a category. Here one model has them all: by default the last layer has maps of its own
+for each category and the rest is shared, which is the papers' model where there is one category;
+model.per_category=false gives all categories the same maps.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -99,7 +99,7 @@ def test_the_papers_networks_take_a_step_and_landmarks_may_lie_outside(dots: Dat
 
 def test_equivariance_falls_on_known_warps(dots: Dataset):
     terms = trained(
-        trainee("strucrep", dots, *TINY, "loss.reconstruction=[0]", "loss.separation=0"), 60
+        trainee("strucrep", dots, *TINY, "loss.reconstruction=[0]", "loss.separation=0"), 40
     )
     first, last = (sum(t["equivariance"] for t in part) for part in (terms[:4], terms[-4:]))
     assert last < 0.5 * first
@@ -127,6 +127,12 @@ def test_stages_need_a_weight_each(dots: Dataset):
         trainee("strucrep", dots, *TINY, "train.steps=[1, 1]", "train.rates=[1e-3, 1e-4]")
     with pytest.raises(UsageError, match=r"model\.pad"):
         trainee("strucrep", dots, *TINY, "model.pad=4")
+
+
+def test_the_separations_width_is_the_authors_for_their_numbers_of_landmarks(dots: Dataset):
+    found = [strucrep.width_for(k) for k in (10, 20, 30, 50, 5)]
+    assert found == pytest.approx([0.08, 0.04, 0.04, 0.024, 0.16])
+    assert trainee("strucrep", dots, *TINY, "model.landmarks=30").width == pytest.approx(0.04)
 
 
 def test_describing_reads_the_features_under_each_map(dots: Dataset):

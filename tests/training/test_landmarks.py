@@ -110,6 +110,13 @@ def test_each_category_has_landmarks_of_its_own_unless_told_otherwise(method: st
         assert torch.allclose(first, second, atol=1e-4) != apart
 
 
+@pytest.mark.parametrize("count", [10, 20, 30, 50])
+def test_as_many_landmarks_are_found_as_asked_for(count: int, dots: Dataset):
+    net = trainee("fpe", dots, f"model.landmarks={count}").detector.eval()
+    points = net.detect(net.look(torch.rand(1, 3, 32, 32)), torch.tensor([0]))
+    assert points.shape == (1, count, 2)
+
+
 def test_validation_says_how_far_landmarks_move_and_lie_apart(dots: Dataset):
     own = trainee("fpe", dots, *FPE)
     own.net.eval()
