@@ -187,14 +187,10 @@ class CigTrainee(LandmarkTrainee):
             distances = self.perceptual.distances(painted, picture, mask)
         if net.training:
             self.balance.copy_(running_mean(self.balance, distances.detach()))
-        with torch.no_grad():
-            moved = self.carried(view, net.detect(view.source, view.which))
-            apart = (self.share(moved) - self.share(points)).square().sum(dim=-1).mean()
         return {
             **{
                 f"layer-{n}": d.detach() for n, d in zip(self.losses.layers, distances, strict=True)
             },
-            "equivariance": apart,
             "total": layers_loss(distances, self.balance),
         }
 

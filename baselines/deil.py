@@ -50,9 +50,16 @@ class Model(LandmarkModel):
 
 @dataclass(frozen=True)
 class Loss:
-    """The dense loss's exponent, on distances in pixels; and the L2 penalty in phase "points"."""
+    """The dense loss.
+
+    Attributes:
+        power: the exponent of distances in pixels.
+        stride: it is taken at every so many places of the source, across and down; the paper's 1.
+        points_decay: L2 penalty in phase "points".
+    """
 
     power: float = 0.5
+    stride: int = 1
     points_decay: float = 5e-4
 
 
@@ -156,8 +163,9 @@ def dense_loss(source: Tensor, target: Tensor, aim: Tensor, places: Tensor, powe
         places: (M, 2) v, in pixels.
     """
     near = torch.einsum("bcn,bcm->bnm", source, target).softmax(dim=-1)
-    away = torch.cdist(aim, places.expand(len(aim), -1, -1))
-    return (near * away.clamp_min(1e-6) ** power).sum(dim=-1)
+    x, y = (aim[..., axis, None] - places[:, axis] for axis in (0, 1))
+    away = (x.square() + y.square()).clamp_min(1e-12) ** (power / 2)
+    return torch.linalg.vecdot(near, away)
 
 
 class DeilTrainee(LandmarkTrainee):
@@ -183,6 +191,9 @@ class DeilTrainee(LandmarkTrainee):
         self.annotated = rows[data.object_visible[rows].any(axis=1)]
         self.keypoints = to_square(data.object_keypoints, data.object_size, side)
         self.places = self.detector.places(self.device)
+        cells, stride = self.detector.cells, self.losses.stride
+        grid = torch.arange(cells**2, device=self.device).view(cells, cells)
+        self.at = grid[stride // 2 :: stride, stride // 2 :: stride].flatten()
 
     def phases(self) -> list[loop.Phase]:
         (labels, points), (first, second) = self.plan.steps, self.plan.rates
@@ -207,7 +218,7 @@ class DeilTrainee(LandmarkTrainee):
         net = self.detector
         labels = net.scores(torch.cat([view.source, view.target]), torch.cat([view.which] * 2))
         source, target = labels.flatten(2).chunk(2)
-        aim = self.carried(view, self.places)
+        source, aim = source[..., self.at], self.carried(view, self.places[self.at])
         low, high = self.places.min(), self.places.max()
         inside = ((aim >= low) & (aim <= high)).all(dim=-1)
         each = dense_loss(source, target, aim, self.places, self.losses.power)

@@ -115,7 +115,9 @@ def diversity_loss(maps: Tensor, pool: int) -> Tensor:
         pool: side of the window that they are averaged over first. It moves by one cell and the
             maps are widened, so that their mass stays 1.
     """
-    wide = F.avg_pool2d(F.pad(maps, (pool - 1,) * 4), pool, stride=1)
+    window = maps.new_full((1, 1, pool, pool), 1 / pool**2)
+    wide = F.conv2d(maps.flatten(0, 1)[:, None], window, padding=pool - 1)  # faster than avg_pool2d
+    wide = wide.view(*maps.shape[:2], *wide.shape[-2:])
     return maps.shape[1] - wide.amax(dim=1).sum(dim=(-2, -1)).mean()
 
 

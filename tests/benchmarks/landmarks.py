@@ -117,11 +117,11 @@ def main() -> None:
         data = open_dataset(path)
         for method in METHODS:
             own = trainee(method, data)
-            times = take_turns({STEP: whole_step(own), BARE: bare_pass(method, own)}, rounds=9)
+            times = take_turns({STEP: whole_step(own), BARE: bare_pass(method, own)}, rounds=7)
             show(f"{method}: {own.plan.batch} pictures in two views", times,
                  {"bare / step (wanted: 0.8)": (BARE, STEP)})  # fmt: skip
             print(f"  {own.plan.batch / times[STEP]:.0f} pictures a second in training")
-            times = take_turns(detection(method, own, data), rounds=9)
+            times = take_turns(detection(method, own, data), rounds=7)
             show(f"{method}: 32 pictures", times,
                  {"bare / detection (wanted: 0.9)": (FORWARD, DETECTION),
                   "bare / detection with decoding": (FORWARD, DECODED)})  # fmt: skip
