@@ -11,7 +11,7 @@ that leaves the picture; a cell's centre lies where it is, where theirs is put a
 half side. The recipe `cpu` keeps the backbone frozen and does not crop, and its rate is higher, since
 it has a hundred steps and not thousands. Pictures are not mirrored.
 
-Reported: PF-PASCAL PCK@0.1 (scnet) of 75.8, from 72.2 of the synthetic start. In the joint method's
+Reported: PF-PASCAL PCK@0.1 (scnet) of 75.8. In the joint method's
 Table 3, at 0.05 / 0.1 / 0.15: 44.1 / 68.2 / 74.8.
 """
 

@@ -35,12 +35,16 @@ SOURCES = {
 
 METHODS = {
     "a2net": "jladkit.baselines.a2net:A2Net",
+    "cig": "jladkit.baselines.cig:Cig",
     "cnngeo": "jladkit.baselines.cnngeo:CNNGeo",
     "cnninlier": "jladkit.baselines.cnninlier:CNNInlier",
+    "deil": "jladkit.baselines.deil:Deil",
+    "fpe": "jladkit.baselines.fpe:Fpe",
     "identity": "jladkit.baselines.floors:Identity",
     "joint": "jladkit.training.joint:Joint",
     "mean-shape": "jladkit.baselines.floors:MeanShape",
     "nearest": "jladkit.baselines.nearest:Nearest",
+    "strucrep": "jladkit.baselines.strucrep:StrucRep",
 }
 
 METRICS = {

@@ -1,0 +1,255 @@
+"""What the landmark baselines have in common: how they are trained, watched, kept and asked.
+
+A baseline gives its network (a MapNet), its recipe's sections and the terms of its loss. The papers
+train a model a category. Here one model has them all: by default the last layer has maps of its own
+for each category and the rest is shared, which is the papers' model where there is one category;
+model.per_category=false gives all categories the same maps.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.dataset import Dataset
+from jladkit.formats.log import Record
+from jladkit.model.landmarks import MapNet
+from jladkit.training import loop
+from jladkit.training.recipe import fill, read_recipe
+from jladkit.training.trained import label_of, net_of
+from jladkit.training.validation import FITTED, landmark_iod
+from jladkit.training.views import View, ViewConfig, Views, carried
+
+Rows = NDArray[np.int64]
+PRECISIONS = ("float32", "bfloat16")
+STRAY, EXTENT = 0.005, 0.03  # shares of the picture's side
+WATCHED = 8  # batches of views that a loss is validated on where nothing is annotated
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how fast, from which seed.
+
+    Attributes:
+        batch: pictures; each is seen in two views.
+        steps: of each stage.
+        rates: Adam's learning rate in each stage.
+        weight_decay: L2 penalty, added to the gradients.
+        precision: of convolutions; "bfloat16" is faster on processors with AMX.
+    """
+
+    seed: int = 0
+    batch: int = 16
+    steps: list[float] = field(default_factory=lambda: [1000])
+    rates: list[float] = field(default_factory=lambda: [1e-3])
+    weight_decay: float = 0.0
+    precision: str = "float32"
+    validate_every: int = 100
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.rates) or not self.steps:
+            raise UsageError("train.steps and train.rates must have a number for each stage.")
+        if min(self.rates) <= 0 or any(step < 0 or step % 1 for step in self.steps):
+            raise UsageError("train.rates must be above 0, and train.steps whole and not negative.")
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                f"train.precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}."
+            )
+        for name, bound in {"batch": 2, "validate_every": 1, "seed": 0}.items():
+            if getattr(self, name) < bound:
+                raise UsageError(
+                    f"train.{name} must be at least {bound}, but is {getattr(self, name)}."
+                )
+
+
+class LandmarkTrainee:
+    """A landmark baseline as jladkit.training.loop wants it; `terms` is what a paper adds."""
+
+    method: ClassVar[str]
+
+    def __init__(
+        self,
+        data: Dataset,
+        config: dict[str, Any],
+        make: Callable[[Any, Sequence[str]], MapNet],
+        *,
+        device: torch.device,
+        cache: Path | None,
+        progress: bool,
+    ) -> None:
+        self.data, self.device = data, device
+        self.plan: TrainConfig = config["train"]
+        self.losses = config["loss"]
+        views: ViewConfig = config["views"]
+        if not len(data.objects("train")):
+            raise JladkitError(f"{data.path} has no train object; training needs some.")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.plan.seed)
+            detector = make(config["model"], data.categories)
+        detector.precision = getattr(torch, self.plan.precision)
+        self.detector = detector.to(device)
+        self.net: nn.Module = self.detector
+        self.size = detector.config.size
+        self.label: Mapping[str, Any] = label_of(self.method, config, data, device)
+        val, train = data.objects("val"), data.objects("train")
+        self.scored = bool(data.object_visible[val].any() and data.object_visible[train].any())
+        self.kept: Sequence[loop.Kept] = [loop.Kept("iod" if self.scored else "loss", False, ("",))]
+        few = np.random.default_rng(0).permutation(train)[:FITTED]
+        keep = np.concatenate([few, val]) if self.scored else train[:0]
+        self.views = Views(
+            data, detector, views, keep, cache=cache, device=device, progress=progress
+        )
+
+    def phases(self) -> list[loop.Phase]:
+        """One a stage."""
+        plan = self.plan
+        stages = zip(plan.steps, plan.rates, strict=True)
+        return [
+            loop.Phase(f"stage-{number}", int(steps), rate, weight_decay=plan.weight_decay)
+            for number, (steps, rate) in enumerate(stages)
+        ]
+
+    def parameters(self, phase: loop.Phase) -> Iterable[tuple[str, nn.Parameter]]:
+        """All but those of a frozen backbone."""
+        for name, parameter in self.net.named_parameters():
+            if not name.startswith("features."):
+                yield name, parameter
+
+    def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
+        return self.terms(self.views.draw(generator, self.plan.batch), phase)
+
+    def terms(self, view: View, phase: loop.Phase) -> dict[str, Tensor]:
+        """The terms of the loss of two views, what is minimised under "total"."""
+        raise NotImplementedError
+
+    def share(self, points: Tensor) -> Tensor:
+        """xy in pixels of the square as shares of its side, 0 its first edge and 1 its last."""
+        return (points + 0.5) / self.size
+
+    def carried(self, view: View, points: Tensor) -> Tensor:
+        """Points of the source view, where the target view has them; both in pixels."""
+        return carried(view.warp, points, self.size)
+
+    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
+        """IOD of the val objects; how far landmarks stray over pictures ("spread") and lie apart in
+        one ("extent"). Without annotations the loss of a fixed set of views takes IOD's place."""
+        if not self.scored:
+            return self.validate_without_annotations(phase)
+        apart: list[Tensor] = []
+
+        def detect(rows: Rows) -> Tensor:
+            points = self.detector.detect(self.views.plain(rows), self.views.which(rows))
+            apart.append(extent(points) / self.size)
+            return points
+
+        iod, spread = landmark_iod(self.data, self.size, detect)
+        return {"iod": iod, "spread": spread, "extent": float(torch.cat(apart).mean())}
+
+    def validate_without_annotations(self, phase: loop.Phase) -> dict[str, float]:
+        """The mean loss over the same views every time."""
+        drawn = [self.loss(phase, np.random.default_rng([0, n])) for n in range(WATCHED)]
+        return {"loss": float(torch.stack([terms["total"] for terms in drawn]).mean())}
+
+    def collapses(self, records: Sequence[Record]) -> list[str]:
+        """What has collapsed by the latest validation, a sentence each."""
+        told = [record for record in records if "spread" in record.get("validation", {})]
+        return collapses(told[-1]) if told else []
+
+
+def extent(points: Tensor) -> Tensor:
+    """(B,): root mean squared distance of landmarks (B, K, 2) from their own middle."""
+    away = points - points.mean(dim=1, keepdim=True)
+    return away.square().sum(dim=-1).mean(dim=1).sqrt()
+
+
+def collapses(record: Record) -> list[str]:
+    """What a validation shows to have collapsed, a sentence each."""
+    found, at = record["validation"], f"at step {record['step']}"
+    sentences: list[str] = []
+    if found["spread"] < STRAY:
+        sentences.append(
+            f"The landmarks do not move {at}: over pictures they stray from their mean place by "
+            f"{found['spread']:.4f} of the picture's side (below {STRAY})."
+        )
+    if found["extent"] < EXTENT:
+        sentences.append(
+            f"The landmarks lie at one place {at}: in a picture they are {found['extent']:.4f} of "
+            f"its side away from their middle (below {EXTENT})."
+        )
+    return sentences
+
+
+class LandmarkBaseline:
+    """A trained LandmarkDetector (jladkit.methods)."""
+
+    name: str
+    sections: ClassVar[Mapping[str, type[Any]]]
+    make: ClassVar[Any]  # from [model] and the names of categories to a MapNet
+    trainee: ClassVar[type[Any]]
+    supervised: ClassVar[bool] = False
+
+    def __init__(self, net: MapNet, config: dict[str, Any]) -> None:
+        self.net, self.config = net, {**config, "supervised": self.supervised}
+        self.size = net.config.size
+        self.categories = net.categories if net.config.per_category else None
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> "LandmarkBaseline":
+        """From the model.safetensors of a training.
+
+        Raises:
+            JladkitError: it is no checkpoint, or one of another method, or does not fit.
+        """
+        net, shown = net_of(path, cls.name, cls.sections, cls.make)
+        return cls(net.to(device), shown)
+
+    @classmethod
+    def train(
+        cls,
+        data: Dataset,
+        recipe: str,
+        settings: Sequence[str],
+        out: Path,
+        *,
+        device: torch.device,
+        resume: bool = False,
+        cache: Path | None = None,
+        progress: bool = True,
+    ) -> Path:
+        """Train by a recipe (`sections` says what can stand in one); returns the best weights.
+
+        `cache` is a folder for the maps of a frozen backbone, which other runs read again.
+        """
+        config = fill(cls.sections, read_recipe(cls.name, recipe, settings))
+        trainee = cls.trainee(data, config, device=device, cache=cache, progress=progress)
+        plan: TrainConfig = config["train"]
+        return loop.train(
+            trainee,
+            out,
+            seed=plan.seed,
+            validate_every=plan.validate_every,
+            resume=resume,
+            progress=progress,
+        )
+
+    def detect(self, images: Tensor, category: Sequence[str]) -> Tensor:
+        """See jladkit.methods.LandmarkDetector.
+
+        Raises:
+            JladkitError: the maps are per category and one of the categories was not trained.
+        """
+        known = self.net.categories
+        unknown = sorted(set(category) - set(known))
+        if unknown and self.net.config.per_category:
+            raise JladkitError(
+                f"This model has landmarks for {', '.join(known)}, not for {', '.join(unknown)}."
+            )
+        rows = [known.index(name) if name in known else 0 for name in category]
+        which = torch.tensor(rows, device=images.device)
+        return self.net.detect(self.net.look(images), which)
