@@ -46,7 +46,7 @@ def whole_step(own: Any) -> Callable[[], object]:
     """A step as the loop takes it, another one each time."""
     phase = own.phases()[0]
     named = dict(own.parameters(phase))
-    optimiser = loop.optimiser_of(phase, named.values())
+    optimiser = loop.optimiser_of(phase, named)
     done = iter(range(10**6))
 
     def run() -> None:
