@@ -77,7 +77,18 @@ def is_number(text: str) -> bool:
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A dataset.h5.")
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--method", help="A method that needs no training: its name, or module:Class.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="What `jladkit train` left.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="What `jladkit train` left; with --method, weights that the method's authors released.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override a setting of --method, say model.size=448. May be repeated.",
+)
 @click.option(
     "--predictions",
     "stored",
@@ -154,6 +165,7 @@ def command(
     split: str,
     method: str | None,
     checkpoint: Path | None,
+    settings: tuple[str, ...],
     stored: Path | None,
     frame: str,
     protocol: str | None,
@@ -169,7 +181,8 @@ def command(
 ) -> None:
     """Score a method, a checkpoint or a predictions file.
 
-    Give exactly one of --method, --checkpoint and --predictions. PCK is the share of transferred
+    Give exactly one of --method, --checkpoint and --predictions, or --method and --checkpoint for
+    weights that others trained. PCK is the share of transferred
     keypoints that land near enough; IOD the error of a linear map from discovered landmarks to
     annotated ones; flow and transfer score dense fields; sparsification whether a method knows
     which of its points are wrong. Values come with 95 % bootstrap intervals. `jladkit export-pairs` writes what
@@ -191,11 +204,13 @@ def command(
         )
         if value is not None
     ]
-    if len(given) != 1:
+    if len(given) != 1 and given != ["--method", "--checkpoint"]:
         found = " and ".join(given) or "none of them"
         raise UsageError(
             f"Give exactly one of --method, --checkpoint and --predictions. Got {found}."
         )
+    if settings and stored is not None:
+        raise UsageError("--set is about a method that is run, not about --predictions.")
     if frame != "crop" and stored is None:
         raise UsageError(f"--frame {frame} is about a file given as --predictions.")
     if out is not None:
@@ -205,7 +220,9 @@ def command(
     wanted, needed = protocols_of(metric, score, protocol)
     wanted = changed(metric, score, wanted, changes)
     dataset = open_dataset(data)
-    predictions = obtain(needed, dataset, split, method, checkpoint, stored, frame, device)
+    predictions = obtain(
+        needed, dataset, split, method, checkpoint, settings, stored, frame, device
+    )
     results: list[Result] = []
     refused: dict[str, str] = {}
     for name in wanted:
@@ -288,6 +305,7 @@ def obtain(
     split: str,
     method: str | None,
     checkpoint: Path | None,
+    settings: Sequence[str],
     stored: Path | None,
     frame: str,
     device: str,
@@ -304,6 +322,7 @@ def obtain(
             checkpoint=checkpoint,
             device=device,
             wanted=needed,
+            settings=settings,
         )
     predictions = read_predictions(stored, data, split, frame)
     check_belongs(stored, predictions, data, split)

@@ -14,7 +14,16 @@ from jladkit.formats.predictions import write_predictions
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--method", help="Name of a method that needs no training, or module:Class.")
 @click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="model.safetensors of a training."
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="What `jladkit train` left; with --method, weights that the method's authors released.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override a setting of --method, say model.size=448. May be repeated.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The predictions.h5 to write."
@@ -41,6 +50,7 @@ def command(
     split: str,
     method: str | None,
     checkpoint: Path | None,
+    settings: tuple[str, ...],
     out: Path,
     dense: int | None,
     fit_objects: int | None,
@@ -63,6 +73,7 @@ def command(
         wanted=PARTS if dense is None else (*PARTS, *FLOWS),
         cells=dense or CELLS,
         fit_objects=fit_objects,
+        settings=settings,
     )
     write_predictions(out, found, overwrite=overwrite)
     click.echo(f"Wrote {out}", err=True)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,17 +47,33 @@ def device_named(name: str) -> torch.device:
 
 
 def load_method(
-    data: Dataset, method: str | None, checkpoint: Path | None, device: torch.device
+    data: Dataset,
+    method: str | None,
+    checkpoint: Path | None,
+    device: torch.device,
+    settings: Sequence[str] = (),
 ) -> Any:
-    """An instance of a method: from its checkpoint (the file, or the folder of its run), or by
-    name when it needs no training.
+    """An instance of a method: from its checkpoint (the file, or the folder of its run), by name
+    when it needs no training, or from both: weights that the method's authors released.
+
+    Args:
+        settings: "section.key=value", for a method that needs no training.
 
     Raises:
-        UsageError: neither or both are given, or the method must be trained first.
+        UsageError: neither is given, or the method must be trained first, or both are and it reads
+            no weights of its authors, or it has no such settings.
         JladkitError: the checkpoint is none of ours, or of a method without checkpoints.
     """
-    if (method is None) == (checkpoint is None):
-        raise UsageError("Give either --method or --checkpoint.")
+    if settings and checkpoint is not None:
+        raise UsageError("--set is for a method without --checkpoint, which has its settings.")
+    if method is not None and checkpoint is not None:
+        cls = registry.load("method", method)
+        if not hasattr(cls, "load_official"):
+            raise UsageError(
+                f"The method {method} reads no weights of its authors. Give --checkpoint alone for "
+                "what `jladkit train` left."
+            )
+        return cls.load_official(checkpoint, device)
     if checkpoint is not None:
         checkpoint = checkpoint / MODEL if checkpoint.is_dir() else checkpoint
         name = str(read_label(checkpoint).get("method"))
@@ -69,7 +86,9 @@ def load_method(
         if not hasattr(cls, "load"):
             raise JladkitError(f"{checkpoint} is of the method {name}, which reads no checkpoints.")
         return cls.load(checkpoint, device)
-    cls = registry.load("method", str(method))
+    if method is None:
+        raise UsageError("Give --method or --checkpoint.")
+    cls = registry.load("method", method)
     if not hasattr(cls, "prepare") and not hasattr(cls, "train"):
         raise UsageError(f"{method} is no method: it can neither be prepared nor trained.")
     if not hasattr(cls, "prepare"):
@@ -77,8 +96,11 @@ def load_method(
             f"The method {method} must be trained: jladkit train --method {method}, then give "
             "--checkpoint."
         )
-    instance = cls.prepare(data, device)
-    check_method(instance, str(method))
+    if settings and "settings" not in signature(cls.prepare).parameters:
+        raise UsageError(f"The method {method} has no settings; leave --set out.")
+    told = {"settings": settings} if settings else {}
+    instance = cls.prepare(data, device, **told)
+    check_method(instance, method)
     return instance
 
 
@@ -111,6 +133,7 @@ def predict(
     wanted: Sequence[str] = PARTS,
     cells: int = CELLS,
     fit_objects: int | None = None,
+    settings: Sequence[str] = (),
 ) -> Predictions:
     """Everything a method says about a split: its pairs if it matches, its objects if it detects.
 
@@ -124,12 +147,13 @@ def predict(
             back. What goes the same way comes from the same pass over the pairs.
         cells: of a dense field, in each direction.
         fit_objects: how many objects of train at most, drawn with seed 0; None takes all.
+        method, checkpoint, settings: see `load_method`.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
     """
     where = device_named(device)
-    instance = load_method(data, method, checkpoint, where)
+    instance = load_method(data, method, checkpoint, where, settings)
     pairs = data.pairs(split)
     fitted = some_of(data.objects("train"), fit_objects)
     objects = detectable(instance, data, np.union1d(fitted, data.objects(split)))
