@@ -4,7 +4,10 @@ A method is a class. `jladkit.registry` finds it by name and calls one of its ma
 
     prepare(data, device)                 -> an instance that needs no training (floors, zero-shot)
     load(checkpoint, device)              -> an instance from what `train` left
+    load_official(checkpoint, device)     -> an instance from what the method's authors released
     train(data, recipe, out, ...)         -> trains and writes a checkpoint (jladkit.training)
+
+`prepare` may take `settings` too, a sequence of "section.key=value" (--set of the command line).
 
 An instance is a Matcher, a LandmarkDetector, or both. Images are float RGB in [0, 1], squashed
 to `size` x `size`; points are xy in pixels of those, (0, 0) the centre of the top left pixel.

@@ -43,6 +43,7 @@ METHODS = {
     "identity": "jladkit.baselines.floors:Identity",
     "joint": "jladkit.training.joint:Joint",
     "mean-shape": "jladkit.baselines.floors:MeanShape",
+    "ncnet": "jladkit.baselines.ncnet:NCNet",
     "nearest": "jladkit.baselines.nearest:Nearest",
     "strucrep": "jladkit.baselines.strucrep:StrucRep",
 }

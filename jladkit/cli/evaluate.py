@@ -83,6 +83,13 @@ def is_number(text: str) -> bool:
     help="What `jladkit train` left; with --method, weights that the method's authors released.",
 )
 @click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override a setting of --method, say model.size=448. May be repeated.",
+)
+@click.option(
     "--predictions",
     "stored",
     type=click.Path(path_type=Path),
@@ -158,6 +165,7 @@ def command(
     split: str,
     method: str | None,
     checkpoint: Path | None,
+    settings: tuple[str, ...],
     stored: Path | None,
     frame: str,
     protocol: str | None,
@@ -201,6 +209,8 @@ def command(
         raise UsageError(
             f"Give exactly one of --method, --checkpoint and --predictions. Got {found}."
         )
+    if settings and stored is not None:
+        raise UsageError("--set is about a method that is run, not about --predictions.")
     if frame != "crop" and stored is None:
         raise UsageError(f"--frame {frame} is about a file given as --predictions.")
     if out is not None:
@@ -210,7 +220,9 @@ def command(
     wanted, needed = protocols_of(metric, score, protocol)
     wanted = changed(metric, score, wanted, changes)
     dataset = open_dataset(data)
-    predictions = obtain(needed, dataset, split, method, checkpoint, stored, frame, device)
+    predictions = obtain(
+        needed, dataset, split, method, checkpoint, settings, stored, frame, device
+    )
     results: list[Result] = []
     refused: dict[str, str] = {}
     for name in wanted:
@@ -293,6 +305,7 @@ def obtain(
     split: str,
     method: str | None,
     checkpoint: Path | None,
+    settings: Sequence[str],
     stored: Path | None,
     frame: str,
     device: str,
@@ -309,6 +322,7 @@ def obtain(
             checkpoint=checkpoint,
             device=device,
             wanted=needed,
+            settings=settings,
         )
     predictions = read_predictions(stored, data, split, frame)
     check_belongs(stored, predictions, data, split)

@@ -19,6 +19,13 @@ from jladkit.formats.predictions import write_predictions
     help="What `jladkit train` left; with --method, weights that the method's authors released.",
 )
 @click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Override a setting of --method, say model.size=448. May be repeated.",
+)
+@click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The predictions.h5 to write."
 )
 @click.option(
@@ -43,6 +50,7 @@ def command(
     split: str,
     method: str | None,
     checkpoint: Path | None,
+    settings: tuple[str, ...],
     out: Path,
     dense: int | None,
     fit_objects: int | None,
@@ -65,6 +73,7 @@ def command(
         wanted=PARTS if dense is None else (*PARTS, *FLOWS),
         cells=dense or CELLS,
         fit_objects=fit_objects,
+        settings=settings,
     )
     write_predictions(out, found, overwrite=overwrite)
     click.echo(f"Wrote {out}", err=True)

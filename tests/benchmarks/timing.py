@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 
 
 def take_turns(
-    candidates: Mapping[str, Callable[[], object]], rounds: int = 15
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int = 15,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Median seconds of each candidate over `rounds` turns, after one turn that does not count."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds + 1):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = clock()
             run()
             if turn:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return {name: statistics.median(own) for name, own in times.items()}
 
 

@@ -1,5 +1,6 @@
 """Methods of others by the command line: what is run, and what is said of what is none."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -112,3 +113,29 @@ def test_weights_of_a_methods_authors_are_read_where_the_method_is_named_too(
     assert (code, out) == (2, "") and "identity reads no weights of its authors" in err
     code, out, err = jladkit("predict", "--data", dots_path, "--out", stored, "--overwrite")
     assert (code, out) == (2, "") and "Give --method or --checkpoint." in err
+
+
+def test_a_methods_settings_are_given_and_told(jladkit: Typed, dots_path: Path):
+    words = ["--set", "model.layers=['blocks.2']", "--set", "model.size=64", "--json"]
+    options = ["evaluate", "--data", dots_path, "--method", "nearest", *words]
+    code, out, err = jladkit(*options, "--set", "model.readout=window")
+    assert code == 0, err
+    assert json.loads(out)["config"]["readout"] == "window"
+    code, out, err = jladkit(*options, "--set", "model.readout=mean")
+    assert (code, out) == (2, "") and "one of argmax, soft, window, kernel" in err
+    code, out, err = jladkit("evaluate", "--data", dots_path, "--predictions", "x", *words)
+    assert (code, out) == (2, "") and "--set is about a method that is run" in err
+
+
+def test_a_checkpoint_of_the_authors_needs_a_method_that_reads_them(
+    jladkit: Typed, dots_path: Path, tmp_path: Path
+):
+    page = tmp_path / "page.pth.tar"
+    page.write_text("<html>")
+    options = ["evaluate", "--data", dots_path, "--checkpoint", page]
+    code, out, err = jladkit(*options, "--method", "ncnet")
+    assert (code, out) == (1, "") and "page.pth.tar cannot be read as a checkpoint of" in err
+    code, out, err = jladkit(*options, "--method", "identity")
+    assert (code, out) == (2, "") and "identity reads no weights of its authors" in err
+    code, out, err = jladkit(*options, "--set", "model.size=64")
+    assert (code, out) == (2, "") and "--set is for a method without --checkpoint" in err

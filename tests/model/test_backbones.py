@@ -89,3 +89,32 @@ def test_a_file_that_is_no_weights_is_refused_in_a_sentence(tmp_path: Path):
 def test_an_unknown_layer_is_named_beside_those_there_are():
     with pytest.raises(UsageError, match=r"no layer \['blocks\.9'\].*blocks\.4"):
         Backbone(LITE0, ["blocks.9"], "random")
+
+
+@torch.inference_mode()
+def test_tokens_of_a_transformer_are_the_map_of_its_patches():
+    backbone = Backbone("vit_small_patch14_reg4_dinov2", ["blocks.1", "norm"], "random")
+    theirs: Any = backbone.body.model
+    images = torch.rand(2, 3, 42, 28, generator=torch.manual_seed(0))
+    given = (images - backbone.mean) / backbone.std
+    maps = theirs.forward_intermediates(given, indices=[1], norm=False, intermediates_only=True)
+    last = theirs.forward_features(given)[:, theirs.num_prefix_tokens :]  # row by row
+    assert theirs.num_prefix_tokens == 5
+    found = backbone(images) * 2**0.5
+    assert found.shape == (2, 2 * 384, 3, 2)
+    torch.testing.assert_close(found[:, :384], F.normalize(maps[0], dim=1))
+    for y, x in ((0, 0), (2, 1), (1, 0)):
+        torch.testing.assert_close(found[:, 384:, y, x], F.normalize(last[:, 2 * y + x], dim=1))
+
+
+def test_pictures_are_normalised_as_the_network_was_trained():
+    lite0, dino = Backbone(LITE0, LAYERS, "random"), "vit_small_patch14_dinov2"
+    assert lite0.mean.flatten().tolist() == lite0.std.flatten().tolist() == [0.5] * 3
+    imagenet = Backbone(dino, ["blocks.0"], "random").mean.flatten()
+    torch.testing.assert_close(imagenet, torch.tensor([0.485, 0.456, 0.406]))
+
+
+def test_weights_of_a_transformer_that_do_not_fit_are_refused(tmp_path: Path):
+    torch.save({"cls_token": torch.zeros(1, 1, 384)}, tmp_path / "part.pth")
+    with pytest.raises(JladkitError, match=r"part\.pth does not fit"):
+        Backbone("vit_small_patch14_dinov2", ["blocks.0"], str(tmp_path / "part.pth"))

@@ -126,14 +126,21 @@ def test_a_method_that_must_be_trained_is_not_run_by_name(dots: Dataset):
         load_method(dots, "joint", None, torch.device("cpu"))
 
 
-def test_a_method_or_a_checkpoint_must_be_given(dots: Dataset):
+def test_neither_method_nor_checkpoint_is_refused(dots: Dataset):
     with pytest.raises(UsageError, match="Give --method or --checkpoint"):
-        load_method(dots, None, None, torch.device("cpu"))
+        predict(dots, "test")
 
 
-def test_both_are_for_weights_of_the_methods_authors(dots: Dataset):
+def test_a_checkpoint_of_its_authors_is_refused_by_a_method_that_reads_none(dots: Dataset):
     with pytest.raises(UsageError, match="identity reads no weights of its authors"):
-        load_method(dots, "identity", Path("x"), torch.device("cpu"))
+        predict(dots, "test", method="identity", checkpoint=Path("x"))
+
+
+def test_settings_are_refused_where_there_is_nothing_to_set(dots: Dataset):
+    with pytest.raises(UsageError, match="identity has no settings"):
+        predict(dots, "test", method="identity", settings=["model.size=3"])
+    with pytest.raises(UsageError, match="--set is for a method without --checkpoint"):
+        predict(dots, "test", checkpoint=Path("x"), settings=["model.size=3"])
 
 
 def test_a_checkpoint_does_not_choose_what_is_imported(dots: Dataset, tmp_path: Path):
