@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from typing import Any
+
 import torch
 from timm.models import create_feature_extractor
 from torch import Tensor, nn
 
 from jladkit.errors import UsageError
 from jladkit.model.backbones import (
-    HALF,
-    IMAGENET,
     LITE0,
     create_model,
     fold_batch_norm,
@@ -64,7 +64,8 @@ class Perceptual(nn.Module):
         self.body = create_feature_extractor(model, wanted) if wanted else None
         if self.body is not None:
             fold_batch_norm(self.body.eval())
-        mean, std = HALF if name == LITE0 else IMAGENET
+        trained: Any = model.pretrained_cfg
+        mean, std = trained["mean"], trained["std"]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.requires_grad_(False)
