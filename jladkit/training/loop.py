@@ -39,6 +39,7 @@ class Phase:
         cosine: half a period, in steps: the rate falls along a cosine to `lowest` in so many
             steps and, in a longer phase, rises again, as PyTorch's CosineAnnealingLR does.
         lowest: the least rate of that cosine.
+        shares: beginning of parameters' names to their learning rate as a share of the others'.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Phase:
     weight_decay: float = 0.0
     cosine: int = 0
     lowest: float = 0.0
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def rate(self, done: int) -> float:
         """The learning rate after `done` steps of the phase."""
@@ -156,11 +158,12 @@ def train(
                 continue
             named = dict(trainee.parameters(phase))
             freeze_all_but(trainee.net, named)
-            optimiser = optimiser_of(phase, named.values())
+            optimiser = optimiser_of(phase, named)
             load_moments(optimiser, named, moments if at.step > start else {})
             bar.set_description(phase.name)
             while at.step < end:
-                optimiser.param_groups[0]["lr"] = phase.rate(at.step - start)
+                for group in optimiser.param_groups:
+                    group["lr"] = phase.rate(at.step - start) * group["share"]
                 terms = one_step(trainee, phase, optimiser, named, seed, at.step)
                 at.step += 1
                 bar.update()
@@ -184,12 +187,17 @@ def train(
     return out / MODEL
 
 
-def optimiser_of(phase: Phase, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The phase's optimiser, without any history."""
+def optimiser_of(phase: Phase, named: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
+    """The phase's optimiser, without any history; a group of parameters for each share."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in named.items():
+        share = next((s for start, s in phase.shares.items() if name.startswith(start)), 1.0)
+        groups.setdefault(share, []).append(parameter)
+    told = [{"params": own, "share": share} for share, own in groups.items()]
     rate, decay = phase.learning_rate, phase.weight_decay
     if phase.optimiser == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=decay)
-    return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+        return torch.optim.SGD(told, lr=rate, momentum=0.9, weight_decay=decay)
+    return torch.optim.Adam(told, lr=rate, weight_decay=decay)
 
 
 def one_step(
