@@ -35,82 +35,12 @@ Reported: PF-PASCAL PCK@0.1 of 75.9 with ResNet-101 features by the paper; 69.3 
 categories by the joint method's paper (at 0.05 and 0.15: 49.2 and 76.2).
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
-
+from jladkit.baselines.fields import FieldMatcher
 from jladkit.baselines.rtn_net import RtnNet
 from jladkit.baselines.rtn_trainee import SECTIONS, RtnTrainee
-from jladkit.formats.dataset import Dataset
-from jladkit.training import loop
-from jladkit.training.recipe import fill, read_recipe
-from jladkit.training.trained import net_of
 
 
-class Rtn:
+class Rtn(FieldMatcher):
     """The trained method: an EncodedMatcher (jladkit.methods)."""
 
-    name = "rtn"
-
-    def __init__(self, net: RtnNet, config: dict[str, Any]) -> None:
-        self.net, self.config = net, config
-        self.size = net.config.size
-
-    @classmethod
-    def load(cls, path: Path, device: torch.device) -> "Rtn":
-        """From the model.safetensors of a training.
-
-        Raises:
-            JladkitError: it is no checkpoint, or one of another method, or does not fit.
-        """
-        net, shown = net_of(path, cls.name, SECTIONS, RtnNet)
-        return cls(net.to(device), shown)
-
-    @classmethod
-    def train(
-        cls,
-        data: Dataset,
-        recipe: str,
-        settings: Sequence[str],
-        out: Path,
-        *,
-        device: torch.device,
-        resume: bool = False,
-        cache: Path | None = None,
-        progress: bool = True,
-    ) -> Path:
-        """Train by a recipe (SECTIONS says what can stand in one); returns the best weights.
-
-        `cache` is a folder for the maps of a frozen backbone, which other runs read again.
-        """
-        config = fill(SECTIONS, read_recipe(cls.name, recipe, settings))
-        trainee = RtnTrainee(data, config, device, cache, progress)
-        plan = trainee.plan
-        return loop.train(
-            trainee,
-            out,
-            seed=plan.seed,
-            validate_every=plan.validate_every,
-            resume=resume,
-            progress=progress,
-        )
-
-    def transfer(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.Matcher; the category is not needed."""
-        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
-        return self.transfer_encoded(f_s, f_t, points, category)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """(B, C, h, w) packed features (jladkit.methods.EncodedMatcher)."""
-        return self.net.features(images)
-
-    def transfer_encoded(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.EncodedMatcher."""
-        return self.net.carry(source, target, points)
+    name, sections, network, trainee = "rtn", SECTIONS, RtnNet, RtnTrainee

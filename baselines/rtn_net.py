@@ -21,7 +21,8 @@ from jladkit.model.geometry import (
     sample,
     transfer_points,
 )
-from jladkit.model.joint import channels_last, zeroed
+from jladkit.model.geometry_net import GeometryNet
+from jladkit.model.joint import channels_last
 from jladkit.model.levels import Levels
 
 READINGS = ("maps", "patches")
@@ -75,54 +76,6 @@ class RtnConfig:
                     f"model.{name} must name a map and the convolution that reads it, where "
                     f"model.reading is 'patches', but is {getattr(self, name)}."
                 )
-
-
-def pair_of_layers(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
-    """Two convolutions with ReLU, the second 3x3; no normalisation, as the released code."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True),
-        nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU(inplace=True),
-    )  # fmt: skip
-
-
-class GeometryNet(nn.Module):
-    """U-Net from normalised correlations (B, (2r+1)², h, w) to a residual field (B, 2, 3, h, w).
-
-    The last layer starts at zero, so that the field starts as the identity. Grids must be at least
-    2^depth cells a side.
-    """
-
-    def __init__(self, radius: int, width: int, depth: int, kernel: int) -> None:
-        super().__init__()
-        self.radius = radius
-        widths = [width * 2 ** min(level, 3) for level in range(depth + 1)]
-        first = pair_of_layers((2 * radius + 1) ** 2, width, kernel)
-        deeper = [pair_of_layers(a, b) for a, b in zip(widths, widths[1:], strict=False)]
-        self.down = nn.ModuleList([first, *deeper])
-        self.up = nn.ModuleList(
-            pair_of_layers(a + b, a) for a, b in zip(widths[-2::-1], widths[:0:-1], strict=True)
-        )
-        self.last = zeroed(nn.Conv2d(width, 6, kernel, padding=kernel // 2))
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d) and layer is not self.last:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-
-    def forward(self, similarity: Tensor) -> Tensor:
-        """The linear part has no unit; places are in units of the window's radius, so that one
-        network serves grids of any fineness."""
-        skipped: list[Tensor] = []
-        x = similarity
-        for number, layers in enumerate(self.down):
-            x = layers(F.max_pool2d(x, 2) if number else x)
-            skipped.append(x)
-        for layers, finer in zip(self.up, skipped[-2::-1], strict=True):
-            x = F.interpolate(x, finer.shape[-2:], mode="bilinear", align_corners=False)
-            x = layers(torch.cat([x, finer], dim=1))
-        residual = self.last(x).float().unflatten(1, (2, 3))
-        unit = residual.new_tensor([1.0, 1.0, self.radius])
-        return residual * unit[:, None, None]
 
 
 class RtnNet(nn.Module):
@@ -180,7 +133,7 @@ class RtnNet(nn.Module):
             plain: what `describe` gave.
         """
         if self.config.reading == "maps":
-            return F.normalize(sample(plain, places(field), padding="zeros"), dim=1)
+            return F.normalize(sample(plain, places(field)), dim=1)
         conv = self.features.body.get_submodule(level[1])
         assert isinstance(conv, nn.Conv2d)
         patches = transformed_patches(maps[level[0]], field)

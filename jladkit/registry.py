@@ -37,6 +37,7 @@ METHODS = {
     "joint": "jladkit.training.joint:Joint",
     "mean-shape": "jladkit.baselines.floors:MeanShape",
     "nearest": "jladkit.baselines.nearest:Nearest",
+    "parn": "jladkit.baselines.parn:Parn",
     "rtn": "jladkit.baselines.rtn:Rtn",
 }
 

@@ -52,3 +52,48 @@ def transformed_patches(maps: Tensor, field: Tensor, padding: str = "zeros") -> 
     moved = torch.einsum("bxohw,oij->bxhiwj", field[:, :, :2], offsets)
     at = moved + places(field)[:, :, :, None, :, None]
     return sample(maps, at.reshape(b, 2, 3 * h, 3 * w), padding=padding)
+
+
+def compose(outer: Tensor, inner: Tensor) -> Tensor:
+    """The field that first does `inner` and then `outer`: p -> outer(inner(p)).
+
+    Between its cells the entries of `outer` are interpolated; beyond its edge, the affine of the
+    nearest place on the edge goes on.
+
+    Args:
+        outer, inner: (B, 2, 3, h, w), places of `inner` in cells of the grid of `outer`.
+    """
+    height, width = outer.shape[-2:]
+    at = places(inner)
+    end = at.new_tensor([width, height]).view(1, 2, 1, 1) - 1
+    edge = torch.minimum(at.clamp_min(0), end)
+    shift = places(outer) - cell_grid(height, width, outer.device)
+    read = sample(torch.cat([outer[:, :, :2].flatten(1, 2), shift], dim=1), edge)
+    linear = read[:, :4].unflatten(1, (2, 2))
+    place = edge + read[:, 4:] + torch.einsum("bxohw,bohw->bxhw", linear, at - edge)
+    turned = torch.einsum("bxohw,boihw->bxihw", linear, inner[:, :, :2])
+    return torch.cat([turned, place[:, :, None]], dim=2)
+
+
+def spread_affine(residuals: Tensor, height: int, width: int) -> Tensor:
+    """A coarse grid of affines as a field on a fine one.
+
+    The block with middle c moves a place p by R[:, :2] (p - c) + R[:, 2]. Between the middles of
+    blocks, what the four around it say is blended bilinearly.
+
+    Args:
+        residuals: (B, 2, 3, g, g), places in cells of the fine grid; zero is the identity.
+
+    Returns:
+        (B, 2, 3, height, width).
+    """
+    g = residuals.shape[-1]
+    grid = cell_grid(height, width, residuals.device)
+    side = grid.new_tensor([width / g, height / g]).view(2, 1, 1)
+    middles = (cell_grid(g, g, residuals.device) + 0.5) * side - 0.5
+    linear = residuals[:, :, :2]
+    constant = residuals[:, :, 2] - torch.einsum("bxohw,ohw->bxhw", linear, middles)
+    blended = resize(torch.cat([linear.flatten(1, 2), constant], dim=1), height, width)
+    linear = blended[:, :4].unflatten(1, (2, 2))
+    place = grid + torch.einsum("bxohw,ohw->bxhw", linear, grid) + blended[:, 4:]
+    return torch.cat([linear + torch.eye(2).to(linear)[:, :, None, None], place[:, :, None]], dim=2)

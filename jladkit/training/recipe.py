@@ -18,6 +18,7 @@ KINDS = {
     float: "a number",
     str: "text",
     list[str]: "a list of texts",
+    list[int]: "a list of whole numbers",
     list[float]: "a list of numbers",
 }
 

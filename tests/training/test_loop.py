@@ -29,7 +29,7 @@ def test_the_cosine_is_that_of_pytorch():
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_an_optimiser_steps_downhill_and_its_decay_pulls_to_zero(name: str):
     weight = nn.Parameter(torch.tensor([2.0]))
-    optimiser = optimiser_of(Phase("a", 1, 0.1, name, weight_decay=0.5), [weight])
+    optimiser = optimiser_of(Phase("a", 1, 0.1, name, weight_decay=0.5), {"weight": weight})
     weight.grad = torch.zeros(1)
     optimiser.step()
     # SGD: 2 - 0.1 * 0.5 * 2; Adam's first step is as long as its rate.
