@@ -51,6 +51,7 @@ class FieldPlan:
 
     Attributes:
         optimiser: "adam", or "sgd" with momentum 0.9.
+        cosine: the rate of a phase on real pairs falls to 0 along half a period of a cosine.
         backbone_from: "" keeps the backbone frozen and computes its maps once; else the module of
             the backbone from which on the weak phases train it.
         backbone_rate: its learning rate, as a share of the others'.
@@ -62,6 +63,7 @@ class FieldPlan:
     batch: int = 16
     optimiser: str = "adam"
     weight_decay: float = 0.0
+    cosine: bool = False
     backbone_from: str = ""
     backbone_rate: float = 0.1
     precision: str = "float32"
@@ -149,6 +151,17 @@ class FieldTrainee:
             self.plan.seed,
             self.plan.warps if frozen and synthetic else 0,
         )
+
+    def phase(
+        self, name: str, steps: int, rate: float, shares: Mapping[str, float] | None = None
+    ) -> loop.Phase:
+        """A phase by the plan; `shares` beside that of the backbone."""
+        plan: FieldPlan = self.plan
+        cosine = steps if plan.cosine and name != "synthetic" else 0
+        return loop.Phase(
+            name, steps, rate, plan.optimiser, plan.weight_decay, cosine,
+            shares={**(shares or {}), "features.": plan.backbone_rate},
+        )  # fmt: skip
 
     def parameters_of(self, prefix: str, backbone: bool) -> Iterable[tuple[str, nn.Parameter]]:
         """Those whose names begin with `prefix`, and with `backbone` what is trained of it."""

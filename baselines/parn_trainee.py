@@ -97,11 +97,7 @@ class ParnTrainee(FieldTrainee):
         first, second = plan.learning_rates
         told = [("synthetic", plan.synthetic_steps, first)]
         told += [(n, steps, second) for n, steps in zip(PHASES, plan.weak_steps, strict=True)]
-        shares = {"features.": plan.backbone_rate}
-        return [
-            loop.Phase(name, steps, rate, plan.optimiser, plan.weight_decay, shares=shares)
-            for name, steps, rate in told
-        ]
+        return [self.phase(*one) for one in told]
 
     def parameters(self, phase: loop.Phase) -> Iterable[tuple[str, nn.Parameter]]:
         level = 0 if phase.name == "synthetic" else PHASES.index(phase.name)

@@ -45,6 +45,7 @@ class RtnConfig:
         width: channels of the geometry network's finest layers; the paper has 64.
         depth: how often it halves its grid; the paper has 4.
         kernel: side of its first and last kernel; the paper has 9.
+        groups: of group normalisation after its convolutions; 0 is none, as in the paper.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -59,6 +60,7 @@ class RtnConfig:
     width: int = 32
     depth: int = 3
     kernel: int = 5
+    groups: int = 8
 
     def __post_init__(self) -> None:
         if self.reading not in READINGS:
@@ -70,12 +72,19 @@ class RtnConfig:
                 raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise UsageError(f"model.kernel must be odd, but is {self.kernel}.")
+        check_groups(self.groups, self.width)
         for name in ("coarse", "fine"):
             if self.reading == "patches" and len(getattr(self, name)) != 2:
                 raise UsageError(
                     f"model.{name} must name a map and the convolution that reads it, where "
                     f"model.reading is 'patches', but is {getattr(self, name)}."
                 )
+
+
+def check_groups(groups: int, width: int) -> None:
+    """Raise UsageError unless `groups` is 0 or divides `width`."""
+    if groups < 0 or (groups and width % groups):
+        raise UsageError(f"model.groups must be 0 or divide model.width {width}, but is {groups}.")
 
 
 class RtnNet(nn.Module):
@@ -89,7 +98,9 @@ class RtnNet(nn.Module):
         if config.reading == "patches":
             for _, name in (config.coarse, config.fine):
                 self.check_convolution(name)
-        self.geometry = GeometryNet(config.radius, config.width, config.depth, config.kernel)
+        self.geometry = GeometryNet(
+            config.radius, config.width, config.depth, config.kernel, config.groups
+        )
         self.geometry.to(memory_format=torch.channels_last)
         self.precision = torch.float32
         least = 2**config.depth

@@ -97,10 +97,9 @@ class RtnTrainee(FieldTrainee):
 
     def phases(self) -> list[loop.Phase]:
         plan: TrainConfig = self.plan
-        shares = {"geometry.last.": plan.last_rate, "features.": plan.backbone_rate}
         steps = {"synthetic": plan.synthetic_steps, "weak": plan.weak_steps}
         return [
-            loop.Phase(name, count, rate, plan.optimiser, plan.weight_decay, shares=shares)
+            self.phase(name, count, rate, {"geometry.last.": plan.last_rate})
             for (name, count), rate in zip(steps.items(), plan.learning_rates, strict=True)
         ]
 

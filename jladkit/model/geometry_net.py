@@ -9,30 +9,35 @@ from torch import Tensor, nn
 from jladkit.model.joint import zeroed
 
 
-def pair_of_layers(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
-    """Two convolutions with ReLU, the second 3x3; no normalisation, as the released code."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True),
-        nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU(inplace=True),
-    )  # fmt: skip
+def pair_of_layers(inputs: int, outputs: int, kernel: int, groups: int) -> nn.Sequential:
+    """Two convolutions, the second 3x3, each with group normalisation (none where `groups` is 0)
+    and ReLU."""
+    layers: list[nn.Module] = []
+    for channels, side in ((inputs, kernel), (outputs, 3)):
+        layers.append(nn.Conv2d(channels, outputs, side, padding=side // 2))
+        if groups:
+            layers.append(nn.GroupNorm(groups, outputs))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
 
 
 class GeometryNet(nn.Module):
     """U-Net from normalised correlations (B, (2r+1)², h, w) to a residual field (B, 2, 3, h, w).
 
     The last layer starts at zero, so that the field starts as the identity. Grids must be at least
-    2^depth cells a side.
+    2^depth cells a side. `groups` of group normalisation must divide `width`; RTN has none, 0.
     """
 
-    def __init__(self, radius: int, width: int, depth: int, kernel: int) -> None:
+    def __init__(self, radius: int, width: int, depth: int, kernel: int, groups: int = 0) -> None:
         super().__init__()
         self.radius = radius
         widths = [width * 2 ** min(level, 3) for level in range(depth + 1)]
-        first = pair_of_layers((2 * radius + 1) ** 2, width, kernel)
-        deeper = [pair_of_layers(a, b) for a, b in pairwise(widths)]
+        first = pair_of_layers((2 * radius + 1) ** 2, width, kernel, groups)
+        deeper = [pair_of_layers(a, b, 3, groups) for a, b in pairwise(widths)]
         self.down = nn.ModuleList([first, *deeper])
         self.up = nn.ModuleList(
-            pair_of_layers(a + b, a) for a, b in zip(widths[-2::-1], widths[:0:-1], strict=True)
+            pair_of_layers(a + b, a, 3, groups)
+            for a, b in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.last = zeroed(nn.Conv2d(width, 6, kernel, padding=kernel // 2))
         for layer in self.modules():

@@ -34,3 +34,15 @@ def test_an_optimiser_steps_downhill_and_its_decay_pulls_to_zero(name: str):
     optimiser.step()
     # SGD: 2 - 0.1 * 0.5 * 2; Adam's first step is as long as its rate.
     assert weight.item() == pytest.approx(1.9, abs=1e-5)
+
+
+def test_a_share_slows_the_parameters_whose_names_begin_so():
+    named = {name: nn.Parameter(torch.zeros(1)) for name in ("net.a", "net.last.b", "body.c")}
+    phase = Phase("a", 1, 0.5, "sgd", shares={"net.last.": 0.1, "body.": 0.0})
+    optimiser = optimiser_of(phase, named)
+    for group in optimiser.param_groups:
+        group["lr"] = phase.rate(0) * group["share"]
+    for parameter in named.values():
+        parameter.grad = torch.ones(1)
+    optimiser.step()
+    assert [p.item() for p in named.values()] == pytest.approx([-0.5, -0.05, 0])
