@@ -23,7 +23,7 @@ from jladkit.model.geometry import (
     sample,
     transfer_points,
 )
-from jladkit.model.geometry_net import GeometryNet
+from jladkit.model.geometry_net import GeometryNet, check_groups, layer
 from jladkit.model.joint import channels_last, zeroed
 from jladkit.model.levels import Levels
 
@@ -43,6 +43,7 @@ class ParnConfig:
         radii: of the search windows of the four levels, in cells.
         width: channels of the narrowest layers.
         depth: how often the pixel level's encoder halves its map.
+        groups: of group normalisation after the convolutions; 0 is none.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -53,11 +54,13 @@ class ParnConfig:
     radii: list[int] = field(default_factory=lambda: [8, 5, 3, 3])
     width: int = 32
     depth: int = 3
+    groups: int = 8
 
     def __post_init__(self) -> None:
         for name in ("size", "width", "depth"):
             if getattr(self, name) < 1:
                 raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
+        check_groups(self.groups, self.width)
         if len(self.radii) != len(GRIDS) + 1 or min(self.radii) < 1:
             raise UsageError(
                 f"model.radii must be {len(GRIDS) + 1} numbers of at least 1, but is {self.radii}."
@@ -71,15 +74,15 @@ class GridNet(nn.Module):
     The last layer starts at zero, so that every block starts as the identity.
     """
 
-    def __init__(self, radius: int, grid: int, width: int) -> None:
+    def __init__(self, radius: int, grid: int, width: int, groups: int = 0) -> None:
         super().__init__()
         self.radius = radius
         self.body = nn.Sequential(
-            nn.Conv2d((2 * radius + 1) ** 2, width, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, stride=2, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(inplace=True),
+            layer((2 * radius + 1) ** 2, width, 3, groups),
+            layer(width, width, 3, groups, stride=2),
+            layer(width, 2 * width, 3, groups),
             nn.AdaptiveAvgPool2d(BLOCKS),
-        )  # fmt: skip
+        )
         side = BLOCKS // grid
         self.last = zeroed(nn.Conv2d(2 * width, 6, side, stride=side))
 
@@ -112,10 +115,10 @@ class ParnNet(nn.Module):
         both = [*config.grid_layers, *config.pixel_layers]
         self.features = Levels(config.backbone, both, config.weights, config.size)
         grids = [
-            GridNet(radius, grid, config.width)
+            GridNet(radius, grid, config.width, config.groups)
             for radius, grid in zip(config.radii, GRIDS, strict=False)
         ]
-        pixel = GeometryNet(config.radii[-1], config.width, config.depth, kernel=3)
+        pixel = GeometryNet(config.radii[-1], config.width, config.depth, 3, config.groups)
         self.levels = nn.ModuleList([*grids, pixel]).to(memory_format=torch.channels_last)
         self.precision = torch.float32
         cells, least = self.features.cells, 2**config.depth

@@ -21,7 +21,7 @@ from jladkit.model.geometry import (
     sample,
     transfer_points,
 )
-from jladkit.model.geometry_net import GeometryNet
+from jladkit.model.geometry_net import GeometryNet, check_groups
 from jladkit.model.joint import channels_last
 from jladkit.model.levels import Levels
 
@@ -79,12 +79,6 @@ class RtnConfig:
                     f"model.{name} must name a map and the convolution that reads it, where "
                     f"model.reading is 'patches', but is {getattr(self, name)}."
                 )
-
-
-def check_groups(groups: int, width: int) -> None:
-    """Raise UsageError unless `groups` is 0 or divides `width`."""
-    if groups < 0 or (groups and width % groups):
-        raise UsageError(f"model.groups must be 0 or divide model.width {width}, but is {groups}.")
 
 
 class RtnNet(nn.Module):

@@ -6,19 +6,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jladkit.errors import UsageError
 from jladkit.model.joint import zeroed
 
 
+def layer(inputs: int, outputs: int, kernel: int, groups: int, stride: int = 1) -> nn.Sequential:
+    """Convolution, group normalisation (none where `groups` is 0), ReLU."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    norm = [nn.GroupNorm(groups, outputs)] if groups else []
+    return nn.Sequential(conv, *norm, nn.ReLU(inplace=True))
+
+
 def pair_of_layers(inputs: int, outputs: int, kernel: int, groups: int) -> nn.Sequential:
-    """Two convolutions, the second 3x3, each with group normalisation (none where `groups` is 0)
-    and ReLU."""
-    layers: list[nn.Module] = []
-    for channels, side in ((inputs, kernel), (outputs, 3)):
-        layers.append(nn.Conv2d(channels, outputs, side, padding=side // 2))
-        if groups:
-            layers.append(nn.GroupNorm(groups, outputs))
-        layers.append(nn.ReLU(inplace=True))
-    return nn.Sequential(*layers)
+    """Two of them, the second 3x3."""
+    return nn.Sequential(layer(inputs, outputs, kernel, groups), layer(outputs, outputs, 3, groups))
+
+
+def check_groups(groups: int, width: int) -> None:
+    """Raise UsageError unless `groups` of a model is 0 or divides its `width`."""
+    if groups < 0 or (groups and width % groups):
+        raise UsageError(f"model.groups must be 0 or divide model.width {width}, but is {groups}.")
 
 
 class GeometryNet(nn.Module):
@@ -40,11 +50,6 @@ class GeometryNet(nn.Module):
             for a, b in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.last = zeroed(nn.Conv2d(width, 6, kernel, padding=kernel // 2))
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d) and layer is not self.last:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
 
     def forward(self, similarity: Tensor) -> Tensor:
         """The linear part has no unit; places are in units of the window's radius, so that one

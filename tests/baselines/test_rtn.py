@@ -277,7 +277,7 @@ def test_the_paper_s_recipe_makes_the_released_code_s_network_and_takes_a_step(d
     assert own.rtn.features.cells == {
         "features.27": 4, "features.28": 4, "features.18": 8, "features.19": 8
     }  # fmt: skip
-    assert own.rtn.geometry.down[0][0].kernel_size == (9, 9)  # pyright: ignore
+    assert own.rtn.geometry.down[0][0][0].kernel_size == (9, 9)  # pyright: ignore
     found = gradients(own, 1)
     assert found["features.body.features.0.weight"].any()
     assert found["geometry.last.weight"].any()

@@ -28,7 +28,7 @@ def test_places_count_in_radii_of_the_window_and_the_linear_part_in_ones():
 
 def test_the_paper_s_sizes_double_up_to_512():
     net = GeometryNet(4, 64, 4, 9)
-    widths = [layers[0].out_channels for layers in net.down]  # pyright: ignore
+    widths = [layers[0][0].out_channels for layers in net.down]  # pyright: ignore
     assert widths == [64, 128, 256, 512, 512]
-    assert [layers[0].in_channels for layers in net.up] == [1024, 768, 384, 192]  # pyright: ignore
+    assert [layers[0][0].in_channels for layers in net.up] == [1024, 768, 384, 192]  # pyright: ignore
     assert net.last.kernel_size == (9, 9) and net.last.out_channels == 6
