@@ -45,6 +45,8 @@ METHODS = {
     "mean-shape": "jladkit.baselines.floors:MeanShape",
     "ncnet": "jladkit.baselines.ncnet:NCNet",
     "nearest": "jladkit.baselines.nearest:Nearest",
+    "parn": "jladkit.baselines.parn:Parn",
+    "rtn": "jladkit.baselines.rtn:Rtn",
     "strucrep": "jladkit.baselines.strucrep:StrucRep",
 }
 

@@ -83,10 +83,14 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) RGB in [0, 1] -> (B, C, h, w), unit norm over C at every cell."""
         found = self.body((images - self.mean) / self.std)
-        maps = [found[layer] for layer in self.layers]
-        height, width = maps[0].shape[-2:]
-        unit = [F.normalize(resize(m, height, width), dim=1) for m in maps]
-        return torch.cat(unit, dim=1) / len(unit) ** 0.5
+        return joined([found[layer] for layer in self.layers])
+
+
+def joined(maps: Sequence[Tensor]) -> Tensor:
+    """Maps (B, C_i, h_i, w_i) of one picture as one of unit norm, on the grid of the first."""
+    height, width = maps[0].shape[-2:]
+    unit = [F.normalize(resize(m, height, width), dim=1) for m in maps]
+    return torch.cat(unit, dim=1) / len(unit) ** 0.5
 
 
 class Tokens(nn.Module):

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jladkit.model.geometry import cell_grid
+
 
 def local_correlation(source: Tensor, target: Tensor, radius: int) -> Tensor:
     """<F_i^s, F_j^t> for every cell i of source and every cell j of target within `radius` of it.
@@ -58,6 +60,40 @@ def window_inside(
     """((2r+1)², H, W) bool: which cells of each window lie on the map."""
     ones = torch.ones(1, 1, height, width, device=device)
     return local_correlation(ones, ones, radius)[0] > 0
+
+
+def consistent_matches(
+    source: Tensor, target: Tensor, radius: int, tolerance: float
+) -> tuple[Tensor, Tensor]:
+    """Each cell's best match in its window, and whether the best match of that comes back.
+
+    Args:
+        source, target: (B, C, H, W) unit features.
+        radius: of the windows, in cells.
+        tolerance: how far from where it began, in cells along x and along y, it may come back.
+
+    Returns:
+        (B, 2, H, W) xy in cells of target; (B, H, W) bool.
+    """
+    forward, backward = (
+        best_in_window(a, b, radius) for a, b in ((source, target), (target, source))
+    )
+    height, width = source.shape[-2:]
+    index = (forward[:, 1] * width + forward[:, 0]).long().flatten(1)
+    back = backward.flatten(2).gather(2, index[:, None].expand(-1, 2, -1))
+    start = cell_grid(height, width, source.device)
+    apart = (back.unflatten(2, (height, width)) - start).abs().amax(dim=1)
+    return forward, apart <= tolerance
+
+
+def best_in_window(source: Tensor, target: Tensor, radius: int) -> Tensor:
+    """(B, 2, H, W): for each cell of source, the xy of the cell of target, on the map and within
+    its window, with the highest correlation."""
+    height, width = source.shape[-2:]
+    inside = window_inside(height, width, radius, source.device)
+    scores = local_correlation(source, target, radius).masked_fill(~inside, float("-inf"))
+    offsets = window_offsets(radius, source.device)[scores.argmax(dim=1)]  # (B, H, W, 2)
+    return cell_grid(height, width, source.device) + offsets.movedim(-1, 1)
 
 
 def _bands(height: int, width: int, radius: int) -> range:

@@ -103,6 +103,19 @@ def from_square(
     return (points + 0.5) * (sizes[:, None] / side) - 0.5
 
 
+def cells_in_boxes(data: Dataset, rows: NDArray[np.int64], cells: int) -> Tensor:
+    """(B, cells, cells) bool: which cells of a map over their squares have their centres in the
+    boxes of objects `rows` (B,), edges included."""
+    corners = data.object_box[rows].reshape(-1, 2, 2)
+    low, high = to_square(corners, data.object_size[rows], cells).transpose(1, 2, 0)[
+        ..., None, None
+    ]
+    at = np.arange(cells)
+    x, y = at[None, :], at[:, None]
+    inside = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
+    return torch.from_numpy(inside)
+
+
 def batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     """`rows` in slices of at most `size`, in order."""
     for start in range(0, len(rows), size):

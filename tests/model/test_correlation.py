@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from jladkit.model.correlation import (
+    best_in_window,
+    consistent_matches,
     local_correlation,
     local_similarity,
     window_inside,
@@ -94,3 +96,42 @@ def test_it_works_on_channels_last_and_half_precision_maps():
 def test_maps_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(1, 2, 4, 4\) and \(1, 2, 4, 5\)"):
         local_correlation(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 5), 1)
+
+
+def naive_matches(
+    source: Tensor, target: Tensor, radius: int
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """(x, y) of a cell of source -> that of its best match, of one picture."""
+    _, height, width = source.shape
+    found = {}
+    for y in range(height):
+        for x in range(width):
+            window = [
+                (float(source[:, y, x] @ target[:, v, u]), u, v)
+                for v in range(max(0, y - radius), min(height, y + radius + 1))
+                for u in range(max(0, x - radius), min(width, x + radius + 1))
+            ]
+            _, u, v = max(window)
+            found[x, y] = (u, v)
+    return found
+
+
+@pytest.mark.parametrize("radius", [1, 3, 9])
+@pytest.mark.parametrize("tolerance", [0, 1])
+def test_matches_that_come_back_are_those_that_loops_find(radius: int, tolerance: int):
+    source, target = (F.normalize(m, dim=1) for m in maps(2, 4, 5, 7))
+    found, agreed = consistent_matches(source, target, radius, tolerance)
+    for b in range(2):
+        forward = naive_matches(source[b], target[b], radius)
+        backward = naive_matches(target[b], source[b], radius)
+        for (x, y), match in forward.items():
+            assert tuple(found[b, :, y, x].tolist()) == match
+            u, v = backward[match]
+            assert bool(agreed[b, y, x]) == (max(abs(u - x), abs(v - y)) <= tolerance)
+    assert 0 < agreed.float().mean() < 1
+
+
+def test_the_best_match_is_never_off_the_map():
+    source = -torch.ones(1, 1, 3, 3)  # every product on the map is below the 0 outside
+    found = best_in_window(source, -source, 2)
+    assert found.min() >= 0 and found.max() <= 2

@@ -1,14 +1,22 @@
 """Pictures and points in the squashed square."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import torch
+from drawn import drawn_arrays
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jladkit.formats.dataset import Dataset
-from jladkit.training.loading import Images, batch_of, from_square, to_square
+from jladkit.formats.dataset import Dataset, open_dataset, write_dataset
+from jladkit.training.loading import (
+    Images,
+    batch_of,
+    cells_in_boxes,
+    from_square,
+    to_square,
+)
 
 
 def test_a_dot_stands_where_its_keypoint_says_after_squashing(dots: Dataset):
@@ -43,3 +51,14 @@ def test_the_torch_data_set_can_be_sent_to_a_worker(dots: Dataset):
     again = pickle.loads(pickle.dumps(images))
     assert len(again) == 2
     assert torch.equal(again[0], first)
+
+
+def test_cells_are_in_a_box_when_their_centres_are(tmp_path: Path):
+    # Pictures of 48 x 56 pixels on 4 x 4 cells: a cell is 12 x 14 pixels.
+    boxes = np.tile([-0.5, -0.5, 47.5, 55.5], (12, 1))
+    boxes[1] = [5.5, 20.5, 29.4, 55.5]  # centres of cells lie at 5.5, 17.5, 29.5; 6.5, 20.5, ...
+    arrays = {**drawn_arrays(), "object/box": boxes}
+    write_dataset(tmp_path / "d.h5", arrays, name="d", recipe={}, source={})
+    inside = cells_in_boxes(open_dataset(tmp_path / "d.h5"), np.array([1, 0]), 4)
+    assert inside[0].int().tolist() == [[0, 0, 0, 0], *[[1, 1, 0, 0]] * 3]
+    assert inside[1].all()

@@ -1,0 +1,49 @@
+"""Synthetic pairs: a picture and the same picture under a known warp, as a backbone sees them."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from jladkit.model.warps import Warp, WarpRange, random_warp
+from jladkit.training.loading import batch_of
+from jladkit.training.pictures import Pictures, channels_last
+from jladkit.training.recipe import as_table
+
+
+class SyntheticPairs:
+    """Pairs of the objects `rows` (n,) of object/*; none needs a partner.
+
+    Args:
+        pictures: maps of the pictures; kept ones where `warps` is above 0.
+        limits: how far warps go.
+        seed: of the warps that are drawn once.
+        warps: of each picture that are drawn, and whose maps are computed, once. 0: each pair
+            has a warp of its own, and its maps are computed when it is drawn.
+    """
+
+    def __init__(
+        self, pictures: Pictures, rows: NDArray[np.int64], limits: WarpRange, seed: int, warps: int
+    ) -> None:
+        self.pictures, self.rows, self.limits, self.warps = pictures, rows, limits, warps
+        if warps:
+            seeded = torch.Generator().manual_seed(seed)
+            self.bank = random_warp(len(rows) * warps, limits, seeded)
+            key = {"warp": as_table({"warp": limits}), "seed": seed, "warps": warps}
+            pictures.keep_warped(rows, warps, self.bank, key)
+
+    def draw(self, generator: np.random.Generator, batch: int) -> tuple[Warp, Tensor, Tensor]:
+        """Known warps, the maps (B, C, h, w) of the warped pictures (sources) and of the plain
+        ones (targets)."""
+        chosen = generator.integers(len(self.rows), size=batch)
+        rows = self.rows[chosen]
+        if self.warps:
+            at = chosen * self.warps + generator.integers(self.warps, size=batch)
+            warp = self.bank.take(torch.from_numpy(at))
+            return warp, self.pictures.warped(at), self.pictures(rows)
+        seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
+        warp = random_warp(batch, self.limits, seeded)
+        images = batch_of(self.pictures.data, rows, self.pictures.size)
+        with torch.no_grad():
+            warped = channels_last(warp.apply(images)).to(self.pictures.device)
+            return warp, self.pictures.features(warped), self.pictures(rows)
