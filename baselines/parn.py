@@ -20,7 +20,8 @@ the layers of the backbone, the ranges of the warps, learning rates and lengths.
 SUPERVISION. Matches are taken inside the source object's bounding box. So the method is told boxes
 as well as pairs; the checkpoint says so in `supervision`, and loss.box=false leaves them out.
 
-Recipe "cpu" has a frozen EfficientNet-Lite0 whose maps are computed once. Recipe "paper" has VGG-16.
+Recipe "cpu" has a frozen EfficientNet-Lite0 whose maps are computed once, and group normalisation,
+without which levels 2 and 3 learned nothing in its few steps. Recipe "paper" has VGG-16.
 
 Reported: the joint method's paper cites PARN and gives no number of it; what its own paper reports
 on PF-PASCAL we could not verify, and do not repeat.
