@@ -2,12 +2,13 @@
 # make test   install into .venv and run the test suite
 # make check  formatting, lint, types
 # make bench  the speed ratios (not part of the tests)
+# make baselines DATA=folder   every method of the paper's tables on the same, and PF-PASCAL: hours, resumable
 # make reproduce DATA=folder   Table 1 on the folder's pascal3d_cad and animals: hours, resumable
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench reproduce
+.PHONY: demo test check bench reproduce baselines
 
 demo: .venv/installed
 	rm -rf jladkit-demo  # of an earlier demo
@@ -30,6 +31,17 @@ reproduce: .venv/installed
 	test -f reproduced/animals.h5 || $(BIN)/jladkit build-dataset coco $(DATA)/animals --name animals --pose-tolerance 0.4 --out reproduced/animals.h5
 	$(BIN)/jladkit reproduce reproduced/cad.h5 --out reproduced
 	$(BIN)/jladkit reproduce reproduced/animals.h5 --out reproduced --set train.warps=1
+
+baselines: .venv/installed
+	test -d "$(DATA)/animals" || { echo "Give DATA=folder, with pascal3d_cad, animals, pf-pascal and mtfl in it."; exit 1; }
+	test -f compared/cad.h5 || $(BIN)/jladkit build-dataset pascal3d $(DATA)/pascal3d_cad --name pascal3d_cad --out compared/cad.h5
+	test -f compared/animals.h5 || $(BIN)/jladkit build-dataset coco $(DATA)/animals --name animals --pose-tolerance 0.4 --out compared/animals.h5
+	test -f compared/pf_pascal.h5 || $(BIN)/jladkit build-dataset pf-pascal $(DATA)/pf-pascal --out compared/pf_pascal.h5
+	test -f compared/mtfl.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list train --out compared/mtfl.h5
+	$(BIN)/jladkit baselines compared/cad.h5 --metric pck --test compared/cad.h5=jlad --out compared/cad
+	$(BIN)/jladkit baselines compared/animals.h5 --metric pck --test compared/pf_pascal.h5=scnet,jlad --test compared/animals.h5=jlad --out compared/animals
+	$(BIN)/jladkit baselines compared/cad.h5 --metric iod --test compared/cad.h5=imm,recommended --out compared/cad-landmarks
+	$(BIN)/jladkit baselines compared/mtfl.h5 --metric iod --test compared/mtfl.h5=imm,recommended --out compared/faces
 
 .venv/installed: pyproject.toml
 	@echo "Installing into .venv: a few minutes, PyTorch is large."
