@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import create_feature_extractor
 from torch import Tensor, nn
 
@@ -63,8 +64,10 @@ class Perceptual(nn.Module):
         self.body = create_feature_extractor(model, wanted) if wanted else None
         if self.body is not None:
             fold_batch_norm(self.body.eval())
-        trained: Any = model.pretrained_cfg
-        mean, std = trained["mean"], trained["std"]
+        own: Any = getattr(model, "pretrained_cfg", None)  # VGG-16 here is none of timm's
+        mean, std = (
+            (own["mean"], own["std"]) if own else (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+        )
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.requires_grad_(False)
