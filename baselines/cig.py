@@ -9,7 +9,7 @@ several categories the generator is one for all: it sees in the appearance what 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -208,5 +208,5 @@ class Cig(LandmarkBaseline):
 
     name = "cig"
     sections = SECTIONS
-    make: ClassVar[Any] = CigNet
+    network = CigNet
     trainee = CigTrainee

@@ -13,7 +13,7 @@ later DVE (jamt9000/DVE) has them, which calls this network its "NeurIPS 2017 st
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -272,6 +272,6 @@ class Deil(LandmarkBaseline):
 
     name = "deil"
     sections = SECTIONS
-    make: ClassVar[Any] = DeilNet
+    network = DeilNet
     trainee = DeilTrainee
     supervised = True

@@ -4,7 +4,7 @@ plan, and the method around it."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
+from jladkit.model.backbones import from_layer
 from jladkit.model.levels import Levels
 from jladkit.model.warps import Warp
 from jladkit.training import loop
-from jladkit.training.joint_trainee import from_layer
-from jladkit.training.known_warps import SyntheticPairs
 from jladkit.training.loading import cells_in_boxes
 from jladkit.training.pictures import Pictures, check_pairs, objects_in_use
-from jladkit.training.recipe import fill, read_recipe
-from jladkit.training.trained import label_of, net_of
+from jladkit.training.synthetic_pairs import SyntheticPairs
+from jladkit.training.trained import label_of
 from jladkit.training.validation import pair_pck
 
 Rows = NDArray[np.int64]
@@ -56,7 +55,7 @@ class FieldPlan:
             the backbone from which on the weak phases train it.
         backbone_rate: its learning rate, as a share of the others'.
         precision: of the networks' convolutions in training, "float32" or "bfloat16".
-        warps: see jladkit.training.known_warps.SyntheticPairs; nothing to a backbone that is trained.
+        warps: see jladkit.training.synthetic_pairs.SyntheticPairs; nothing to a backbone that is trained.
     """
 
     seed: int = 0
@@ -223,71 +222,3 @@ def check_boxes(data: Dataset, rows: Rows) -> None:
             f"{data.path}: the weak loss looks inside the objects' boxes, but {missing} objects of "
             "train pairs have none. Give --set loss.box=false to look everywhere."
         )
-
-
-class FieldMatcher:
-    """A trained method: an EncodedMatcher (jladkit.methods). A subclass names its parts."""
-
-    name: ClassVar[str]
-    sections: ClassVar[Mapping[str, type[Any]]]
-    network: ClassVar[Any]  # from [model] and the categories to a FieldNet
-    trainee: ClassVar[Any]  # from data, config, device, cache, progress to a FieldTrainee
-
-    def __init__(self, net: Any, config: dict[str, Any]) -> None:
-        self.net, self.config = net, config
-        self.size: int = net.config.size
-
-    @classmethod
-    def load(cls, path: Path, device: torch.device) -> "FieldMatcher":
-        """From the model.safetensors of a training.
-
-        Raises:
-            JladkitError: it is no checkpoint, or one of another method, or does not fit.
-        """
-        net, shown = net_of(path, cls.name, cls.sections, cls.network)
-        return cls(net.to(device), shown)
-
-    @classmethod
-    def train(
-        cls,
-        data: Dataset,
-        recipe: str,
-        settings: Sequence[str],
-        out: Path,
-        *,
-        device: torch.device,
-        resume: bool = False,
-        cache: Path | None = None,
-        progress: bool = True,
-    ) -> Path:
-        """Train by a recipe (`sections` says what can stand in one); returns the best weights.
-
-        `cache` is a folder for the maps of a frozen backbone, which other runs read again.
-        """
-        config = fill(cls.sections, read_recipe(cls.name, recipe, settings))
-        plan: FieldPlan = config["train"]
-        return loop.train(
-            cls.trainee(data, config, device, cache, progress),
-            out,
-            seed=plan.seed,
-            validate_every=plan.validate_every,
-            resume=resume,
-            progress=progress,
-        )
-
-    def transfer(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.Matcher; the category is not needed."""
-        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
-        return self.transfer_encoded(f_s, f_t, points, category)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """(B, C, h, w) packed features (jladkit.methods.EncodedMatcher)."""
-        return self.net.features(images)
-
-    def transfer_encoded(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.EncodedMatcher."""
-        return self.net.carry(source, target, points)

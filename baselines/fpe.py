@@ -14,7 +14,7 @@ stride 1 whose mean keeps each map's mass but for what its borders lose; here no
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -153,5 +153,5 @@ class Fpe(LandmarkBaseline):
 
     name = "fpe"
     sections = SECTIONS
-    make: ClassVar[Any] = FpeNet
+    network = FpeNet
     trainee = FpeTrainee

@@ -27,9 +27,7 @@ had 75 to 77 (issue 7 of its repository); it has been evaluated on SPair-71k wit
 there and 26.4 with the released weights (PCK@0.1 per image, Min et al. 2019).
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,34 +35,19 @@ from torch import Tensor
 from jladkit.baselines.ncnet_net import NCNetConfig, NCNetNet
 from jladkit.baselines.ncnet_trainee import SECTIONS, NCNetTrainee
 from jladkit.errors import JladkitError, UsageError
-from jladkit.formats.dataset import Dataset
-from jladkit.training import loop
 from jladkit.training.official import read_official
-from jladkit.training.recipe import as_table, fill, read_recipe
-from jladkit.training.trained import net_of
+from jladkit.training.recipe import as_table
+from jladkit.training.trained import TrainedMatcher
 
 # The released ResNet-101 is a Sequential; which of its modules is which.
 RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3"}
 
 
-class NCNet:
+class NCNet(TrainedMatcher):
     """An EncodedMatcher (jladkit.methods)."""
 
-    name = "ncnet"
-
-    def __init__(self, net: NCNetNet, config: dict[str, Any]) -> None:
-        self.net, self.config = net, config
-        self.size = net.config.size
-
-    @classmethod
-    def load(cls, path: Path, device: torch.device) -> "NCNet":
-        """From the model.safetensors of a training.
-
-        Raises:
-            JladkitError: it is no checkpoint, or one of another method, or does not fit.
-        """
-        net, shown = net_of(path, cls.name, SECTIONS, lambda model, _: NCNetNet(model))
-        return cls(net.to(device), shown)
+    name, sections, trainee = "ncnet", SECTIONS, NCNetTrainee
+    network = staticmethod(lambda model, categories: NCNetNet(model))
 
     @classmethod
     def load_official(cls, path: Path, device: torch.device) -> "NCNet":
@@ -90,48 +73,6 @@ class NCNet:
             raise JladkitError(f"{path} is no checkpoint of NCNet: {error}.") from error
         shown = as_table({"model": config})
         return cls(net.eval().to(device), {**shown, "official": path.name})
-
-    @classmethod
-    def train(
-        cls,
-        data: Dataset,
-        recipe: str,
-        settings: Sequence[str],
-        out: Path,
-        *,
-        device: torch.device,
-        resume: bool = False,
-        cache: Path | None = None,
-        progress: bool = True,
-    ) -> Path:
-        """Train by a recipe (SECTIONS says what can stand in one); returns the best weights.
-
-        `cache` is a folder for the maps of a frozen backbone, which other runs read again.
-        """
-        config = fill(SECTIONS, read_recipe(cls.name, recipe, settings))
-        trainee = NCNetTrainee(data, config, device, cache, progress)
-        plan = trainee.plan
-        return loop.train(
-            trainee, out, seed=plan.seed, validate_every=plan.validate_every,
-            resume=resume, progress=progress,
-        )  # fmt: skip
-
-    def transfer(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.Matcher; the category is not needed."""
-        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
-        return self.transfer_encoded(f_s, f_t, points, category)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """(B, C, h, w) features (jladkit.methods.EncodedMatcher)."""
-        return self.net.features(images)
-
-    def transfer_encoded(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.EncodedMatcher."""
-        return self.net.carry(source, target, points)
 
 
 def backbone_of(state: dict[str, Tensor]) -> dict[str, Tensor]:

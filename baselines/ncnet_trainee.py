@@ -14,9 +14,9 @@ from jladkit.baselines.ncnet_net import NCNetConfig, NCNetNet
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
+from jladkit.model.backbones import from_layer
 from jladkit.model.consensus import matching_score
 from jladkit.training import loop
-from jladkit.training.joint_trainee import from_layer
 from jladkit.training.pictures import Pictures, check_pairs, objects_in_use
 from jladkit.training.trained import label_of
 from jladkit.training.validation import pair_pck

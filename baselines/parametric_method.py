@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from jladkit.baselines.parametric import ModelConfig, ParametricNet
-from jladkit.baselines.parametric_official import read_official
+from jladkit.baselines.parametric_official import official_net
 from jladkit.baselines.parametric_trainee import ParametricTrainee, SyntheticConfig, TrainConfig
 from jladkit.formats.dataset import Dataset
-from jladkit.training import loop
-from jladkit.training.recipe import fill, read_recipe
-from jladkit.training.trained import net_of
+from jladkit.training.trained import TrainedMatcher
 
 SECTIONS: dict[str, type[Any]] = {
     "model": ModelConfig,
@@ -22,17 +20,12 @@ SECTIONS: dict[str, type[Any]] = {
 }
 
 
-class Parametric:
+class Parametric(TrainedMatcher):
     """An EncodedMatcher (jladkit.methods). In two stages a pair costs one more pass of the
     backbone, over the target picture read along the first warp."""
 
-    name: ClassVar[str]
     sections: ClassVar[Mapping[str, type[Any]]] = SECTIONS
     official: ClassVar[type[ModelConfig]] = ModelConfig  # its defaults fit the released weights
-
-    def __init__(self, net: ParametricNet, config: dict[str, Any]) -> None:
-        self.net, self.config = net, config
-        self.size = net.config.size
 
     @classmethod
     def make(
@@ -42,14 +35,9 @@ class Parametric:
         return ParametricNet(config, weights=weights)
 
     @classmethod
-    def load(cls, path: Path, device: torch.device) -> Self:
-        """From the model.safetensors of a training.
-
-        Raises:
-            JladkitError: it is no checkpoint, or one of another method, or does not fit.
-        """
-        net, shown = net_of(path, cls.name, cls.sections, lambda config, _: cls.make(config))
-        return cls(net.to(device), shown)
+    def network(cls, config: ModelConfig, categories: Sequence[str]) -> ParametricNet:
+        """See jladkit.training.trained.Trained; the same for all categories."""
+        return cls.make(config)
 
     @classmethod
     def load_official(cls, path: Path, device: torch.device) -> Self:
@@ -61,34 +49,8 @@ class Parametric:
         Raises:
             JladkitError: it cannot be read, or is not of this method.
         """
-        net, shown = read_official(path, cls.make, cls.official)
+        net, shown = official_net(path, cls.make, cls.official)
         return cls(net.to(device), shown)
-
-    @classmethod
-    def train(
-        cls,
-        data: Dataset,
-        recipe: str,
-        settings: Sequence[str],
-        out: Path,
-        *,
-        device: torch.device,
-        resume: bool = False,
-        cache: Path | None = None,
-        progress: bool = True,
-    ) -> Path:
-        """Train by a recipe (`sections` says what can stand in one); returns the best weights."""
-        config = fill(cls.sections, read_recipe(cls.name, recipe, settings))
-        trainee = cls.trainee(data, config, device, cache, progress)
-        plan = trainee.plan
-        return loop.train(
-            trainee,
-            out,
-            seed=plan.seed,
-            validate_every=plan.validate_every,
-            resume=resume,
-            progress=progress,
-        )
 
     @classmethod
     def trainee(
@@ -104,13 +66,6 @@ class Parametric:
             torch.manual_seed(config["train"].seed)
             net = cls.make(config["model"])
         return ParametricTrainee(cls.name, net, data, config, device, cache, progress)
-
-    def transfer(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.Matcher; the category is not needed."""
-        first, second = self.encode(torch.cat([source, target])).chunk(2)
-        return self.transfer_encoded(first, second, points, category)
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, ...) maps and, in two stages, the images (jladkit.methods.EncodedMatcher)."""

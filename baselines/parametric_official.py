@@ -6,7 +6,6 @@ under FeatureRegression and, of the second stage, FeatureRegression2. Beside it 
 run, an argparse.Namespace. Nothing else is unpickled, so no file can run code.
 """
 
-import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jladkit.baselines.parametric import ModelConfig, ParametricNet
 from jladkit.errors import JladkitError
 from jladkit.model.global_correlation import by_columns_first
 from jladkit.model.transforms import IDENTITY
+from jladkit.training.official import read_official
 
 Make = Callable[[Any, Mapping[str, Tensor]], ParametricNet]
 State = dict[str, Tensor]
@@ -34,7 +34,7 @@ BACKBONES: dict[tuple[int, ...], tuple[str, str, dict[str, str]]] = {
 }
 
 
-def read_official(
+def official_net(
     path: Path, make: Make, config: type[ModelConfig]
 ) -> tuple[ParametricNet, dict[str, Any]]:
     """The network of a file, or of a folder with one file a stage; and what a result says of it.
@@ -49,7 +49,8 @@ def read_official(
     files = sorted(path.glob("*.pth*")) if path.is_dir() else [path]
     if not files:
         raise JladkitError(f"There is no .pth or .pth.tar file in {path}.")
-    states = [read_state_dict(file) for file in files]
+    read = [read_official(file)[0] for file in files]
+    states = [{key.replace(".vgg.", ".model."): v for key, v in state.items()} for state in read]
     if any(not same_backbone(states[0], state) for state in states):
         raise JladkitError(f"The files in {path} have different backbones; evaluate one of them.")
     heads = {kind: head for state in states for kind, head in heads_of(state).items()}
@@ -67,24 +68,6 @@ def read_official(
         ) from error
     shown = {"official": path.name, "model": {**vars(model)}}
     return net.eval(), shown
-
-
-def read_state_dict(path: Path) -> State:
-    """The tensors of a file of theirs.
-
-    Raises:
-        JladkitError: there is no such file, or it holds other things than tensors and settings.
-    """
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-        state = saved.get("state_dict", saved)
-        return {key.replace(".vgg.", ".model."): value for key, value in state.items()}
-    except Exception as error:  # pickle, zip and files each raise their own kinds
-        raise JladkitError(
-            f"{path} cannot be read as weights ({type(error).__name__}): it must be a checkpoint as "
-            "the authors' code saves it, with tensors and settings alone."
-        ) from error
 
 
 def backbone_of(state: State) -> tuple[str, str, State]:

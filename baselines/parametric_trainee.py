@@ -19,14 +19,14 @@ from jladkit.baselines.parametric import ParametricNet
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
+from jladkit.model.backbones import from_layer
+from jladkit.model.transform_samplers import random_transform
 from jladkit.model.transforms import Chain, Transform, identity
 from jladkit.model.warp_losses import grid_loss, soft_inliers
 from jladkit.model.warps import warped
 from jladkit.training import loop
-from jladkit.training.joint_trainee import from_layer
 from jladkit.training.loading import batch_of
 from jladkit.training.pictures import Pictures, channels_last, check_pairs
-from jladkit.training.synthetic import random_transform
 from jladkit.training.trained import label_of
 from jladkit.training.validation import pair_pck
 
@@ -41,7 +41,7 @@ class SyntheticConfig:
     """Which known warps the heads learn from.
 
     Attributes:
-        preset: of jladkit.training.synthetic.
+        preset: of jladkit.model.transform_samplers.
         crop: share of a picture's sides that the target shows, its middle; the source looks
             beyond, and sees the picture mirrored beyond its edges. The papers' 9/16 keeps most warps
             inside.

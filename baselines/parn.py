@@ -27,12 +27,12 @@ Reported: the joint method's paper cites PARN and gives no number of it; what it
 on PF-PASCAL we could not verify, and do not repeat.
 """
 
-from jladkit.baselines.fields import FieldMatcher
 from jladkit.baselines.parn_net import ParnNet
 from jladkit.baselines.parn_trainee import SECTIONS, ParnTrainee
+from jladkit.training.trained import TrainedMatcher
 
 
-class Parn(FieldMatcher):
+class Parn(TrainedMatcher):
     """The trained method: an EncodedMatcher (jladkit.methods)."""
 
     name, sections, network, trainee = "parn", SECTIONS, ParnNet, ParnTrainee

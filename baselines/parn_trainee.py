@@ -105,7 +105,7 @@ class ParnTrainee(FieldTrainee):
 
     def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
         if phase.name == "synthetic":
-            warp, source, target = self.synthetic.draw(generator, self.plan.batch)
+            warp, source, target, _ = self.synthetic.draw(generator, self.plan.batch)
             found = self.parn.align(source, target, levels=1)
             return {"total": distance_from_warp(places(found), warp)}
         return self.weak_loss(PHASES.index(phase.name), generator)

@@ -37,12 +37,12 @@ Reported: PF-PASCAL PCK@0.1 of 75.9 with ResNet-101 features by the paper; 69.3 
 categories by the joint method's paper (at 0.05 and 0.15: 49.2 and 76.2).
 """
 
-from jladkit.baselines.fields import FieldMatcher
 from jladkit.baselines.rtn_net import RtnNet
 from jladkit.baselines.rtn_trainee import SECTIONS, RtnTrainee
+from jladkit.training.trained import TrainedMatcher
 
 
-class Rtn(FieldMatcher):
+class Rtn(TrainedMatcher):
     """The trained method: an EncodedMatcher (jladkit.methods)."""
 
     name, sections, network, trainee = "rtn", SECTIONS, RtnNet, RtnTrainee

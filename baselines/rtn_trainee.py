@@ -108,7 +108,7 @@ class RtnTrainee(FieldTrainee):
 
     def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
         if phase.name == "synthetic":
-            warp, source, target = self.synthetic.draw(generator, self.plan.batch)
+            warp, source, target, _ = self.synthetic.draw(generator, self.plan.batch)
             return {"total": distance_from_warp(places(self.rtn.align(source, target)[-1]), warp)}
         return self.weak_loss(generator)
 

@@ -14,7 +14,7 @@ recipe `paper` are theirs in these units. With several categories the painter is
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -284,5 +284,5 @@ class StrucRep(LandmarkBaseline):
 
     name = "strucrep"
     sections = SECTIONS
-    make: ClassVar[Any] = StrucRepNet
+    network = StrucRepNet
     trainee = StrucRepTrainee

@@ -186,6 +186,19 @@ def load_lite0(model: nn.Module) -> None:
     model.load_state_dict(dict(zip(names, values, strict=True)), strict=False)
 
 
+def from_layer(body: nn.Module, layer: str) -> list[str]:
+    """Names of the parameters of a backbone from `layer` on; none where that is "".
+
+    Raises:
+        UsageError: there is no such layer.
+    """
+    names = [name for name, _ in body.named_parameters()]
+    start = next((i for i, name in enumerate(names) if name.startswith(f"{layer}.")), None)
+    if layer and start is None:
+        raise UsageError(f"train.backbone_from: no layer {layer!r}.")
+    return names[start:] if layer else []
+
+
 def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor]) -> None:
     """Fill `model` from a local file or from tensors; more may be in it, nothing may be missing.
 

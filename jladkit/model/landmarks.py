@@ -1,5 +1,6 @@
 """Parts that the landmark networks of several papers share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -84,7 +85,7 @@ class Decoder(Body):
         return self.fine(F.interpolate(trunk, scale_factor=2, mode="bilinear", align_corners=False))
 
 
-class MapNet(nn.Module):
+class MapNet(nn.Module, ABC):
     """Score maps of pictures: a body, and a 1x1 convolution with `maps` outputs for each category.
 
     Args:
@@ -162,9 +163,9 @@ class MapNet(nn.Module):
         """(H * W, 2): the centres of all cells, xy in pixels of the square."""
         return self.pixels(cell_grid(self.cells, self.cells, device).flatten(1).T)
 
+    @abstractmethod
     def detect(self, inputs: Tensor, which: Tensor) -> Tensor:
         """(B, K, 2) landmarks, xy in pixels of the square. Args as `scores` has them."""
-        raise NotImplementedError
 
 
 def own_set(found: Tensor, which: Tensor, size: int, per_category: bool) -> Tensor:

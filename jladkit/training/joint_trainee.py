@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jladkit.errors import JladkitError, UsageError
+from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
 from jladkit.model import losses
+from jladkit.model.backbones import from_layer
 from jladkit.model.geometry import (
     cell_grid,
     from_normalised,
@@ -28,36 +29,21 @@ from jladkit.model.geometry import (
     to_normalised,
 )
 from jladkit.model.joint import JointNet, ModelConfig
-from jladkit.model.warps import Warp, WarpRange, random_warp
+from jladkit.model.warps import Warp, WarpRange
 from jladkit.training import loop
 from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.collapse import collapses
 from jladkit.training.joint_recipe import LossConfig, TrainConfig, margin_for
-from jladkit.training.loading import batch_of
 from jladkit.training.pictures import (
     Pictures,
-    channels_last,
     check_pairs,
     objects_in_use,
 )
-from jladkit.training.recipe import as_table
+from jladkit.training.synthetic_pairs import SyntheticPairs
 from jladkit.training.trained import label_of
 from jladkit.training.validation import landmark_iod, pair_pck
 
 Rows = NDArray[np.int64]
-
-
-def from_layer(body: nn.Module, layer: str) -> list[str]:
-    """Names of the parameters of a backbone from `layer` on; none where that is "".
-
-    Raises:
-        UsageError: there is no such layer.
-    """
-    names = [name for name, _ in body.named_parameters()]
-    start = next((i for i, name in enumerate(names) if name.startswith(f"{layer}.")), None)
-    if layer and start is None:
-        raise UsageError(f"train.backbone_from: no layer {layer!r}.")
-    return names[start:] if layer else []
 
 
 def begin_with(net: JointNet, path: Path) -> None:
@@ -103,7 +89,7 @@ class JointTrainee:
         self.joint = net
         self.label: Mapping[str, Any] = label_of("joint", config, data, device)
         check_pairs(data)
-        self.train_pairs, self.train_objects = data.pairs("train"), data.objects("train")
+        self.train_pairs = data.pairs("train")
         self.trained = from_layer(net.features.body, self.plan.backbone_from)
         self.frozen = not self.plan.backbone_from
         # Where both sides have networks of their own, each keeps its own best weights.
@@ -117,17 +103,13 @@ class JointTrainee:
         )
         if self.frozen:
             self.features.keep(objects_in_use(data))
-            self.keep_warped()
-
-    def keep_warped(self) -> None:
-        """Draw the warps of each training picture, and compute their maps once."""
-        plan, own = self.plan, self.train_objects
-        if not plan.warps:
-            return
-        seeded = torch.Generator().manual_seed(plan.seed)
-        self.bank = random_warp(len(own) * plan.warps, self.warp, seeded)
-        key = {"warp": as_table({"warp": self.warp}), "seed": plan.seed, "warps": plan.warps}
-        self.features.keep_warped(own, plan.warps, self.bank, key)
+        self.synthetic = SyntheticPairs(
+            self.features,
+            data.objects("train"),
+            self.warp,
+            self.plan.seed,
+            self.plan.warps if self.frozen else 0,
+        )
 
     def phases(self) -> list[loop.Phase]:
         plan, (first, second, third) = self.plan, self.plan.learning_rates
@@ -184,18 +166,8 @@ class JointTrainee:
 
         Any object of train will do; none needs a partner.
         """
-        chosen = generator.integers(len(self.train_objects), size=self.plan.batch)
-        rows = self.train_objects[chosen]
-        if self.frozen and self.plan.warps:
-            at = chosen * self.plan.warps + generator.integers(self.plan.warps, size=len(chosen))
-            warp = self.bank.take(torch.from_numpy(at))
-            return warp, self.features.warped(at), self.features(rows), self.which(rows)
-        seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
-        warp = random_warp(len(rows), self.warp, seeded)
-        with torch.no_grad():
-            warped = channels_last(warp.apply(batch_of(self.data, rows, self.model.size)))
-            found = self.joint.features(warped.to(self.device))
-            return warp, found, self.features(rows), self.which(rows)
+        warp, source, target, rows = self.synthetic.draw(generator, self.plan.batch)
+        return warp, source, target, self.which(rows)
 
     def equivariance(self, warp: Warp, maps_s: Tensor, maps_t: Tensor) -> Tensor:
         """(2), in [0, 1] of the picture's side."""

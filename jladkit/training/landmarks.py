@@ -6,6 +6,7 @@ for each category and the rest is shared, which is the papers' model where there
 model.per_category=false gives all categories the same maps.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,7 @@ from jladkit.formats.dataset import Dataset
 from jladkit.formats.log import Record
 from jladkit.model.landmarks import MapNet
 from jladkit.training import loop
-from jladkit.training.recipe import fill, read_recipe
-from jladkit.training.trained import label_of, net_of
+from jladkit.training.trained import Trained, label_of, rows_of
 from jladkit.training.validation import FITTED, landmark_iod
 from jladkit.training.views import View, ViewConfig, Views, carried
 
@@ -68,7 +68,7 @@ class TrainConfig:
                 )
 
 
-class LandmarkTrainee:
+class LandmarkTrainee(ABC):
     """A landmark baseline as jladkit.training.loop wants it; `terms` is what a paper adds."""
 
     method: ClassVar[str]
@@ -124,9 +124,9 @@ class LandmarkTrainee:
     def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
         return self.terms(self.views.draw(generator, self.plan.batch), phase)
 
+    @abstractmethod
     def terms(self, view: View, phase: loop.Phase) -> dict[str, Tensor]:
         """The terms of the loss of two views, what is minimised under "total"."""
-        raise NotImplementedError
 
     def share(self, points: Tensor) -> Tensor:
         """xy in pixels of the square as shares of its side, 0 its first edge and 1 its last."""
@@ -185,58 +185,14 @@ def collapses(record: Record) -> list[str]:
     return sentences
 
 
-class LandmarkBaseline:
+class LandmarkBaseline(Trained):
     """A trained LandmarkDetector (jladkit.methods)."""
 
-    name: str
-    sections: ClassVar[Mapping[str, type[Any]]]
-    make: ClassVar[Any]  # from [model] and the names of categories to a MapNet
-    trainee: ClassVar[type[Any]]
     supervised: ClassVar[bool] = False
 
     def __init__(self, net: MapNet, config: dict[str, Any]) -> None:
-        self.net, self.config = net, {**config, "supervised": self.supervised}
-        self.size = net.config.size
+        super().__init__(net, {**config, "supervised": self.supervised})
         self.categories = net.categories if net.config.per_category else None
-
-    @classmethod
-    def load(cls, path: Path, device: torch.device) -> "LandmarkBaseline":
-        """From the model.safetensors of a training.
-
-        Raises:
-            JladkitError: it is no checkpoint, or one of another method, or does not fit.
-        """
-        net, shown = net_of(path, cls.name, cls.sections, cls.make)
-        return cls(net.to(device), shown)
-
-    @classmethod
-    def train(
-        cls,
-        data: Dataset,
-        recipe: str,
-        settings: Sequence[str],
-        out: Path,
-        *,
-        device: torch.device,
-        resume: bool = False,
-        cache: Path | None = None,
-        progress: bool = True,
-    ) -> Path:
-        """Train by a recipe (`sections` says what can stand in one); returns the best weights.
-
-        `cache` is a folder for the maps of a frozen backbone, which other runs read again.
-        """
-        config = fill(cls.sections, read_recipe(cls.name, recipe, settings))
-        trainee = cls.trainee(data, config, device=device, cache=cache, progress=progress)
-        plan: TrainConfig = config["train"]
-        return loop.train(
-            trainee,
-            out,
-            seed=plan.seed,
-            validate_every=plan.validate_every,
-            resume=resume,
-            progress=progress,
-        )
 
     def detect(self, images: Tensor, category: Sequence[str]) -> Tensor:
         """See jladkit.methods.LandmarkDetector.
@@ -244,12 +200,4 @@ class LandmarkBaseline:
         Raises:
             JladkitError: the maps are per category and one of the categories was not trained.
         """
-        known = self.net.categories
-        unknown = sorted(set(category) - set(known))
-        if unknown and self.net.config.per_category:
-            raise JladkitError(
-                f"This model has landmarks for {', '.join(known)}, not for {', '.join(unknown)}."
-            )
-        rows = [known.index(name) if name in known else 0 for name in category]
-        which = torch.tensor(rows, device=images.device)
-        return self.net.detect(self.net.look(images), which)
+        return self.net.detect(self.net.look(images), rows_of(self.net, category, images.device))

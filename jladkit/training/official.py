@@ -24,10 +24,10 @@ HARMLESS: list[Any] = [
 
 
 def read_official(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors under "state_dict" of a .pth.tar, and the options under "args", if any.
+    """The tensors of a .pth.tar, under "state_dict" or alone, and the options under "args", if any.
 
     Raises:
-        JladkitError: there is no such file, it is no checkpoint of torch, or it has no state_dict.
+        JladkitError: there is no such file, it is no checkpoint of torch, or it holds no tensors.
     """
     if not path.is_file():
         raise JladkitError(f"There is no checkpoint {path}.")
@@ -39,8 +39,8 @@ def read_official(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} cannot be read as a checkpoint of its authors ({type(error).__name__}): it "
             "must be what torch.save wrote, with tensors, numbers and options in it and no code."
         ) from error
-    state = saved.get("state_dict") if isinstance(saved, dict) else None
+    state = saved.get("state_dict", saved) if isinstance(saved, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise JladkitError(f"{path} has no tensors under the key state_dict.")
-    args = saved.get("args", {})
+        raise JladkitError(f"{path} must hold tensors by name, alone or under the key state_dict.")
+    args = saved.get("args", {}) if state is not saved else {}
     return dict(state), dict(vars(args)) if isinstance(args, argparse.Namespace) else dict(args)

@@ -319,7 +319,9 @@ def test_a_checkpoint_runs_no_code_and_says_what_it_lacks(
     with pytest.raises(JladkitError, match="is no checkpoint of NCNet"):
         NCNet.load_official(Path("empty.pth.tar"), CPU)
     torch.save([1], "list.pth.tar")
-    with pytest.raises(JladkitError, match="no tensors under the key state_dict"):
+    with pytest.raises(
+        JladkitError, match="must hold tensors by name, alone or under the key state_dict"
+    ):
         NCNet.load_official(Path("list.pth.tar"), CPU)
     with pytest.raises(JladkitError, match="There is no checkpoint"):
         NCNet.load_official(Path("none.pth.tar"), CPU)

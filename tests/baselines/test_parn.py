@@ -178,7 +178,7 @@ def test_a_short_training_recovers_known_affines_far_better_than_the_identity(do
     optimiser = torch.optim.Adam(own.parn.levels[0].parameters(), lr=3e-3)
     apart: list[float] = []
     for step in range(61):
-        warp, source, target = own.synthetic.draw(np.random.default_rng(step % 2), 4)
+        warp, source, target, _ = own.synthetic.draw(np.random.default_rng(step % 2), 4)
         loss = distance_from_warp(places(own.parn.align(source, target, levels=1)), warp)
         apart.append(float(loss.detach()))
         optimiser.zero_grad()

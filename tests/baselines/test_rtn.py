@@ -241,7 +241,7 @@ def test_a_short_training_recovers_known_warps_far_better_than_the_identity(dots
     optimiser = torch.optim.Adam(own.rtn.geometry.parameters(), lr=3e-3)
     apart: list[float] = []
     for step in range(41):
-        warp, source, target = own.synthetic.draw(np.random.default_rng(step % 2), 4)
+        warp, source, target, _ = own.synthetic.draw(np.random.default_rng(step % 2), 4)
         loss = distance_from_warp(places(own.rtn.align(source, target)[-1]), warp)
         apart.append(float(loss.detach()))
         optimiser.zero_grad()

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jladkit.model.geometry import cell_grid, to_normalised
+from jladkit.model.transform_samplers import random_transform
 from jladkit.model.transforms import Chain, Transform, identity
 from jladkit.model.warp_losses import grid_loss, soft_inliers
-from jladkit.training.synthetic import random_transform
 
 N = 9
 

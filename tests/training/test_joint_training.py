@@ -248,8 +248,8 @@ def test_maps_kept_on_disk_are_read_again_and_give_the_same_run(dots: Dataset, t
 def test_a_stored_warp_is_the_picture_warped_by_it(dots: Dataset):
     tiny = trainee(dots, "train.warps=2")
     warp, source, _, _ = tiny.warped_pair(np.random.default_rng(0))
-    chosen = np.random.default_rng(0).integers(len(tiny.train_objects), size=4)
-    pictures = batch_of(dots, tiny.train_objects[chosen], 64)
+    chosen = np.random.default_rng(0).integers(len(tiny.synthetic.rows), size=4)
+    pictures = batch_of(dots, tiny.synthetic.rows[chosen], 64)
     with torch.inference_mode():
         expected = tiny.joint.features(warp.apply(pictures))
     torch.testing.assert_close(source, expected, atol=2e-3, rtol=0)

@@ -32,18 +32,20 @@ class SyntheticPairs:
             key = {"warp": as_table({"warp": limits}), "seed": seed, "warps": warps}
             pictures.keep_warped(rows, warps, self.bank, key)
 
-    def draw(self, generator: np.random.Generator, batch: int) -> tuple[Warp, Tensor, Tensor]:
+    def draw(
+        self, generator: np.random.Generator, batch: int
+    ) -> tuple[Warp, Tensor, Tensor, NDArray[np.int64]]:
         """Known warps, the maps (B, C, h, w) of the warped pictures (sources) and of the plain
-        ones (targets)."""
+        ones (targets), and the rows (B,) of their objects."""
         chosen = generator.integers(len(self.rows), size=batch)
         rows = self.rows[chosen]
         if self.warps:
             at = chosen * self.warps + generator.integers(self.warps, size=batch)
             warp = self.bank.take(torch.from_numpy(at))
-            return warp, self.pictures.warped(at), self.pictures(rows)
+            return warp, self.pictures.warped(at), self.pictures(rows), rows
         seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
         warp = random_warp(batch, self.limits, seeded)
         images = batch_of(self.pictures.data, rows, self.pictures.size)
         with torch.no_grad():
             warped = channels_last(warp.apply(images)).to(self.pictures.device)
-            return warp, self.pictures.features(warped), self.pictures(rows)
+            return warp, self.pictures.features(warped), self.pictures(rows), rows

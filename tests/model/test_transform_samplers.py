@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from jladkit.errors import UsageError
+from jladkit.model.transform_samplers import PRESETS, random_transform
 from jladkit.model.transforms import IDENTITY
-from jladkit.training.synthetic import PRESETS, random_transform
 
 
 def drawn(preset: str, kind: str, count: int = 4000, seed: int = 0) -> torch.Tensor:
