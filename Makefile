@@ -39,9 +39,9 @@ baselines: .venv/installed
 	test -f compared/pf_pascal.h5 || $(BIN)/jladkit build-dataset pf-pascal $(DATA)/pf-pascal --out compared/pf_pascal.h5
 	test -f compared/mtfl.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list train --out compared/mtfl.h5
 	$(BIN)/jladkit baselines compared/cad.h5 --metric pck --test compared/cad.h5=jlad --out compared/cad
-	$(BIN)/jladkit baselines compared/animals.h5 --metric pck --test compared/pf_pascal.h5=scnet,jlad --test compared/animals.h5=jlad --out compared/animals
+	$(BIN)/jladkit baselines compared/animals.h5 --metric pck --test compared/pf_pascal.h5=scnet,jlad --test compared/animals.h5=jlad --set joint:train.warps=1 --out compared/animals
 	$(BIN)/jladkit baselines compared/cad.h5 --metric iod --test compared/cad.h5=imm,recommended --out compared/cad-landmarks
-	$(BIN)/jladkit baselines compared/mtfl.h5 --metric iod --test compared/mtfl.h5=imm,recommended --out compared/faces
+	$(BIN)/jladkit baselines compared/mtfl.h5 --metric iod --test compared/mtfl.h5=imm,recommended --set joint:model.size=160 --set joint:model.radius=6 --set "joint:model.layers=['blocks.2','blocks.4']" --set joint:train.warps=1 --set joint:train.synthetic_steps=300 --out compared/faces
 
 .venv/installed: pyproject.toml
 	@echo "Installing into .venv: a few minutes, PyTorch is large."
