@@ -117,7 +117,7 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path: Path):
 def test_what_is_no_such_file_is_refused_in_a_sentence(backbone: State, tmp_path: Path):
     with pytest.raises(JladkitError, match="must hold a backbone and heads"):
         CNNGeo.load_official(save(tmp_path / "a.pth", head("affine")), CPU)
-    with pytest.raises(JladkitError, match="There is no checkpoint .*nowhere"):
+    with pytest.raises(JladkitError, match=r"There is no checkpoint .*nowhere"):
         CNNGeo.load_official(tmp_path / "nowhere", CPU)
     (tmp_path / "empty").mkdir()
     with pytest.raises(JladkitError, match=r"no \.pth or \.pth\.tar file in"):
