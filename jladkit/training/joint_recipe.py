@@ -8,6 +8,7 @@ from jladkit.model.warps import WarpRange
 
 MARGINS = {10: 0.05, 15: 0.03, 30: 0.02}  # the paper's c
 JOINT_FORMS = ("printed", "normalised", "coordinates", "none")
+OVER_CELLS = ("mean", "sum")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -27,6 +28,10 @@ class LossConfig:
         joint: "printed" is (10), "normalised" compares maps of equal mass relative to their own
             norms, "coordinates" the landmarks' positions, "none" leaves (10) out: a control that
             sees real pairs and learns separately.
+        over_cells: (6) and the printed (10) are "sum"s over cells, as printed, or "mean"s, so that
+            weights do not depend on map size. The other forms of (10) are relative anyway.
+        anchors: weight of (1) in phase "align" too (not in the paper); it keeps a trained W_F from
+            features that (6) likes and that say only where in the picture they are.
         identity: weight of the field's mean squared displacement in phase "align": a control
             that pulls pairs together without landmarks (not in the paper).
         align, detect: (λ_D, λ_A, λ_J) of (11) in each phase.
@@ -41,6 +46,8 @@ class LossConfig:
     equivariance: float = 100.0
     keep_equivariance: bool = True
     joint: str = "normalised"
+    over_cells: str = "mean"
+    anchors: float = 0.0
     identity: float = 0.0
     align: list[float] = field(default_factory=lambda: [1.0, 10.0, 30.0])
     detect: list[float] = field(default_factory=lambda: [10.0, 1.0, 100.0])
@@ -50,6 +57,12 @@ class LossConfig:
             raise UsageError(
                 f"loss.joint must be one of {', '.join(JOINT_FORMS)}, not {self.joint!r}."
             )
+        if self.over_cells not in OVER_CELLS:
+            raise UsageError(
+                f"loss.over_cells must be one of {', '.join(OVER_CELLS)}, not {self.over_cells!r}."
+            )
+        if self.anchors < 0:
+            raise UsageError(f"loss.anchors must be at least 0, but is {self.anchors}.")
         for name in ("align", "detect"):
             if len(getattr(self, name)) != 3:
                 raise UsageError(f"loss.{name} must be three weights: λ_D, λ_A, λ_J.")

@@ -136,6 +136,10 @@ class JointTrainee:
         if phase.name == "synthetic":
             return self.synthetic_loss(generator)
         terms = self.real_loss(phase.name, generator.choice(self.train_pairs, self.plan.batch))
+        if phase.name == "align" and self.losses.anchors:
+            warp, source, target, _ = self.warped_pair(generator)
+            terms["anchors"] = self.anchors(warp, source, target)
+            terms["total"] = terms["total"] + self.losses.anchors * terms["anchors"]
         if phase.name == "detect" and self.losses.keep_equivariance:
             warp, source, target, which = self.warped_pair(generator)
             maps = [self.joint.landmark_maps(f, which) for f in (source, target)]
@@ -151,10 +155,7 @@ class JointTrainee:
     def synthetic_loss(self, generator: np.random.Generator) -> dict[str, Tensor]:
         """(1) for the alignment net, (2), (8), (9) for the landmark net, on warps of one picture."""
         warp, source, target, which = self.warped_pair(generator)
-        cells = self.joint.cells
-        true = warp.field(cells, cells).to(self.device)
-        valid = ((true > -0.5) & (true < cells - 0.5)).all(dim=1)
-        anchors = losses.anchor_loss(self.joint.align(source, target).field, true, valid)
+        anchors = self.anchors(warp, source, target)
         maps_s, maps_t = (self.joint.landmark_maps(f, which) for f in (source, target))
         equal = self.equivariance(warp, maps_s, maps_t)
         terms = self.detection_terms(maps_s, maps_t)
@@ -168,6 +169,13 @@ class JointTrainee:
         """
         warp, source, target, rows = self.synthetic.draw(generator, self.plan.batch)
         return warp, source, target, self.which(rows)
+
+    def anchors(self, warp: Warp, source: Tensor, target: Tensor) -> Tensor:
+        """(1), where the known warp stays in the picture."""
+        cells = self.joint.cells
+        true = warp.field(cells, cells).to(self.device)
+        valid = ((true > -0.5) & (true < cells - 0.5)).all(dim=1)
+        return losses.anchor_loss(self.joint.align(source, target).field, true, valid)
 
     def equivariance(self, warp: Warp, maps_s: Tensor, maps_t: Tensor) -> Tensor:
         """(2), in [0, 1] of the picture's side."""
@@ -218,9 +226,10 @@ class JointTrainee:
                 source, warped, self.losses.window, self.losses.temperature
             )
         height, width = found.shape[-2:]
+        cells = height * width if self.losses.over_cells == "sum" else 1
         shift = (found - cell_grid(height, width, found.device)) / width
         return {
-            "alignment": losses.alignment_loss(entropy, log_sigma),
+            "alignment": cells * losses.alignment_loss(entropy, log_sigma),
             "displacement": shift.square().sum(dim=1).mean(),
             "cross_entropy": entropy.detach().mean(),
             "log_sigma": log_sigma.detach().mean(),
@@ -238,7 +247,9 @@ class JointTrainee:
             "coordinates": losses.coordinate_joint_loss,
         }[self.losses.joint]
         sigma = resize(log_sigma[:, None], side, side)[:, 0]
-        return form(maps_s, maps_t, resize_field(found, side, side), sigma)
+        summed = self.losses.over_cells == "sum" and self.losses.joint == "printed"
+        loss = form(maps_s, maps_t, resize_field(found, side, side), sigma)
+        return side**2 * loss if summed else loss
 
     def detection_terms(self, maps_s: Tensor, maps_t: Tensor) -> dict[str, Tensor]:
         """(8), (9), the presence hinge and what shows a collapse, over both pictures."""

@@ -1,6 +1,7 @@
 """The joint method trained for a few steps: it learns, resumes exactly, and is refused in words."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,42 @@ def test_equivariance_goes_on_in_phase_detect_unless_told_otherwise(dots: Datase
     assert "equivariance" not in dropped.loss(detect, draw(0))
 
 
+def test_anchors_go_on_in_phase_align_where_they_have_a_weight(dots: Dataset):
+    phase = loop.Phase("align", 1, 1e-3)
+    plain, kept = trainee(dots), trainee(dots, "loss.anchors=7")
+    a, b = (t.loss(phase, np.random.default_rng(0)) for t in (plain, kept))
+    assert "anchors" not in a
+    added = float((b["total"] - a["total"]).detach())
+    assert added == pytest.approx(7 * float(b["anchors"].detach()), rel=1e-4)
+
+
+def test_sums_over_cells_are_means_times_their_number(dots: Dataset):
+    pairs, settings = np.arange(4), ["loss.joint='printed'", "model.uncertainty=false"]
+    means, sums = (
+        trainee(dots, *settings, f"loss.over_cells={kind}").real_loss("detect", pairs)
+        | trainee(dots, *settings, f"loss.over_cells={kind}").real_loss("align", pairs)
+        for kind in ("mean", "sum")
+    )
+    cells = trainee(dots).joint.cells
+    assert float(sums["alignment"].detach()) == pytest.approx(
+        cells**2 * float(means["alignment"].detach()), rel=1e-5
+    )
+    assert float(sums["joint"].detach()) == pytest.approx(
+        (2 * cells) ** 2 * float(means["joint"].detach()), rel=1e-5
+    )
+    assert float(sums["concentration"].detach()) == pytest.approx(
+        float(means["concentration"].detach())
+    )
+
+
+def test_the_relative_form_of_the_joint_loss_knows_no_sums(dots: Dataset):
+    one, other = (
+        trainee(dots, f"loss.over_cells={k}").real_loss("align", np.arange(4))["joint"]
+        for k in ("mean", "sum")
+    )
+    assert float(one.detach()) == float(other.detach())
+
+
 def test_synthetic_training_brings_the_field_nearer_to_the_known_warp(dots: Dataset):
     tiny = trainee(dots, "model.field=regress")
     rates = torch.optim.Adam(tiny.net.alignment.parameters(), lr=3e-3)  # pyright: ignore
@@ -284,10 +321,18 @@ def test_the_pull_towards_the_identity_shortens_the_field(dots: Dataset):
     assert added == pytest.approx(7 * float(a["displacement"].detach()), rel=1e-4)
 
 
-@pytest.mark.parametrize(("field", "value"), [("precision", "'half'"), ("warps", "-1")])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("train.precision", "'half'"),
+        ("train.warps", "-1"),
+        ("loss.over_cells", "'median'"),
+        ("loss.anchors", "-1"),
+    ],
+)
 def test_settings_that_cannot_be_are_refused(dots: Dataset, field: str, value: str):
-    with pytest.raises(UsageError, match=rf"train\.{field} must be"):
-        trainee(dots, f"train.{field}={value}")
+    with pytest.raises(UsageError, match=rf"{re.escape(field)} must be"):
+        trainee(dots, f"{field}={value}")
 
 
 def test_snapshots_hold_the_best_weights_up_to_the_end_of_their_phase(
