@@ -85,7 +85,8 @@ class TrainConfig:
         precision: of the heads' convolutions and products in training; "bfloat16" takes half
             the time or less on processors with AMX, and more on those without bfloat16.
         warps: of each training picture whose features are computed once and drawn from; 0 warps
-            pictures anew in every step. Nothing to a backbone that is trained.
+            pictures anew in every step. Of a backbone that is trained, what comes before
+            `backbone_from` is kept in the same way, unless this is 0.
         snapshots: keep the best weights as they are at the end of each phase too.
     """
 

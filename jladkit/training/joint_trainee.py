@@ -99,16 +99,18 @@ class JointTrainee:
             *([loop.Kept("iod", False, ("landmarks.",))] if apart else []),
         ]
         self.features = Pictures(
-            data, net.features, self.model.size, cache=cache, device=device, progress=progress
-        )
-        if self.frozen:
+            data, net.features, self.model.size, cache=cache, device=device, progress=progress,
+            trained_from=self.plan.backbone_from,
+        )  # fmt: skip
+        keeps = self.frozen or (self.plan.warps > 0 and self.features.can_keep)
+        if keeps:
             self.features.keep(objects_in_use(data))
         self.synthetic = SyntheticPairs(
             self.features,
             data.objects("train"),
             self.warp,
             self.plan.seed,
-            self.plan.warps if self.frozen else 0,
+            self.plan.warps if keeps else 0,
         )
 
     def phases(self) -> list[loop.Phase]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset
 from jladkit.model.backbones import Backbone
+from jladkit.model.halves import halves
 from jladkit.training.loading import batch_of
 from jladkit.training.store import stored_maps
 
@@ -40,6 +41,8 @@ class Pictures:
         cache: folder for maps that are computed once; None keeps them in memory.
         device: where the backbone is, and where maps are wanted.
         progress: whether bars are shown.
+        trained_from: the layer from which on the backbone is trained; "" for a frozen one. What
+            is kept of a picture is then what comes before that layer.
     """
 
     def __init__(
@@ -51,24 +54,28 @@ class Pictures:
         cache: Path | None,
         device: torch.device,
         progress: bool,
+        trained_from: str = "",
     ) -> None:
         self.data, self.features, self.size, self.device = data, features, size, device
         self.options: dict[str, Any] = {"folder": cache, "device": device, "progress": progress}
         self.kept = None
+        parts = halves(features, trained_from, size) if trained_from else None
+        self.fixed, self.moving = parts or (features, None)
+        self.can_keep = parts is not None or not trained_from
 
     def keep(self, rows: Rows) -> None:
-        """Compute the maps of objects `rows` now, and answer from them. For a frozen backbone."""
+        """Compute what is fixed of the maps of objects `rows` now, and answer from it."""
         known = np.unique(rows)
         self.place = np.full(len(self.data.object_category), -1)
         self.place[known] = np.arange(len(known))
         key = {"dataset": self.data.digest, "size": self.size, "rows": known.tolist()}
         self.kept = stored_maps(
-            self.features, lambda at: batch_of(self.data, known[at], self.size), len(known),
+            self.fixed, lambda at: batch_of(self.data, known[at], self.size), len(known),
             key=key, label="features", **self.options,
         )  # fmt: skip
 
     def keep_warped(self, rows: Rows, each: int, bank: Warps, key: Mapping[str, Any]) -> None:
-        """Compute the maps of warped pictures, for `warped`.
+        """Compute what is fixed of the maps of warped pictures, for `warped`.
 
         Args:
             rows: (n,) of object/*.
@@ -82,16 +89,24 @@ class Pictures:
             return channels_last(bank.take(torch.from_numpy(at)).apply(images))
 
         whole = {"dataset": self.data.digest, "size": self.size, "rows": rows.tolist(), **key}
-        self.warped = stored_maps(
-            self.features, pictures, len(rows) * each, key=whole, label="warped features",
+        self.kept_warped = stored_maps(
+            self.fixed, pictures, len(rows) * each, key=whole, label="warped features",
             **self.options,
         )  # fmt: skip
 
     def __call__(self, rows: Rows) -> Tensor:
         """(B, C, h, w) maps of objects (B,): kept ones, else as the backbone gives them now."""
         if self.kept is not None:
-            return self.kept(self.place[rows])
+            return self.finished(self.kept(self.place[rows]))
         return self.features(batch_of(self.data, rows, self.size).to(self.device))
+
+    def warped(self, at: Rows) -> Tensor:
+        """(B, C, h, w) maps of the kept warped pictures `at`, numbers in their bank."""
+        return self.finished(self.kept_warped(at))
+
+    def finished(self, kept: Tensor) -> Tensor:
+        """Maps, from what is kept of them."""
+        return kept if self.moving is None else self.moving(kept)
 
 
 def objects_in_use(data: Dataset) -> Rows:

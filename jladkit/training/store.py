@@ -14,13 +14,14 @@ from tqdm import tqdm
 from jladkit.errors import JladkitError
 from jladkit.formats.files import make_folder, to_json, written_aside
 from jladkit.model.backbones import Backbone
+from jladkit.model.halves import Front
 
 Maps = Callable[[NDArray[np.int64]], Tensor]
 BATCH = 16
 
 
 def stored_maps(
-    backbone: Backbone,
+    backbone: Backbone | Front,
     pictures: Maps,
     count: int,
     *,
@@ -62,7 +63,7 @@ def stored_maps(
 
 
 def compute(
-    backbone: Backbone,
+    backbone: Backbone | Front,
     pictures: Maps,
     count: int,
     path: Path | None,
@@ -101,7 +102,7 @@ def opened(path: Path, count: int) -> NDArray[np.float16]:
     return store
 
 
-def name_of(backbone: Backbone, key: Mapping[str, Any]) -> str:
+def name_of(backbone: Backbone | Front, key: Mapping[str, Any]) -> str:
     """A name that another backbone or other pictures do not have."""
     digest = hashlib.sha256(to_json({**key, "layers": backbone.layers}).encode())
     for name, tensor in backbone.body.state_dict().items():

@@ -129,6 +129,20 @@ def test_a_trained_backbone_joins_both_real_phases_from_the_named_layer_on(dots:
     assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
+def test_what_comes_before_a_trained_layer_is_kept_and_gives_the_same_loss(dots: Dataset):
+    """Half precision is all that tells the two apart."""
+    kept, anew = (
+        trainee(dots, "train.backbone_from=blocks.2", f"train.warps={w}") for w in (1, 0)
+    )
+    assert kept.features.kept is not None
+    assert anew.features.kept is None
+    totals = [t.real_loss("align", np.arange(4))["total"] for t in (kept, anew)]
+    torch.testing.assert_close(totals[0], totals[1], rtol=1e-3, atol=0)
+    totals[0].backward()
+    gradients = [p.grad for n, p in kept.net.named_parameters() if "blocks.2" in n]
+    assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
 @pytest.mark.parametrize("form", ["printed", "normalised", "coordinates"])
 def test_the_joint_term_teaches_both_sides(dots: Dataset, form: str):
     tiny = trainee(dots, f"loss.joint={form}", "loss.align=[0, 0, 1]", "loss.detect=[0, 0, 1]")
