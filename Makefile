@@ -23,7 +23,7 @@ check: .venv/checked
 	$(BIN)/pyright
 
 bench: .venv/tested
-	for name in correlation reading building shrinking pairing memory scoring regressing predicting training landmarks consensus startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
+	for name in correlation reading building shrinking pairing memory scoring regressing predicting training landmarks consensus parametric startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 reproduce: .venv/installed
 	test -d "$(DATA)/animals" || { echo "Give DATA=folder, with pascal3d_cad and animals in it."; exit 1; }

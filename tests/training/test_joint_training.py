@@ -131,9 +131,7 @@ def test_a_trained_backbone_joins_both_real_phases_from_the_named_layer_on(dots:
 
 def test_what_comes_before_a_trained_layer_is_kept_and_gives_the_same_loss(dots: Dataset):
     """Half precision is all that tells the two apart."""
-    kept, anew = (
-        trainee(dots, "train.backbone_from=blocks.2", f"train.warps={w}") for w in (1, 0)
-    )
+    kept, anew = (trainee(dots, "train.backbone_from=blocks.2", f"train.warps={w}") for w in (1, 0))
     assert kept.features.kept is not None
     assert anew.features.kept is None
     totals = [t.real_loss("align", np.arange(4))["total"] for t in (kept, anew)]
