@@ -42,6 +42,8 @@ class SyntheticConfig:
 
     Attributes:
         preset: of jladkit.model.transform_samplers.
+        strength: share of the preset's reach, 1 the papers'. Boxes align objects already, and warps
+            as far as those of whole photographs teach a head to expect too much.
         crop: share of a picture's sides that the target shows, its middle; the source looks
             beyond, and sees the picture mirrored beyond its edges. The papers' 9/16 keeps most warps
             inside.
@@ -51,16 +53,22 @@ class SyntheticConfig:
     """
 
     preset: str = "cnngeo"
+    strength: float = 1.0
     crop: float = 0.5625
     pictures: int = 0
     warps: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.warps, self.pictures) < 0 or not 0 < self.crop <= 1:
+        if min(self.warps, self.pictures) < 0:
             raise UsageError(
-                "synthetic.warps and .pictures must not be negative and .crop in (0, 1], but they "
-                f"are {self.warps}, {self.pictures} and {self.crop}."
+                "synthetic.warps and synthetic.pictures must not be negative, but are "
+                f"{self.warps} and {self.pictures}."
             )
+        for name in ("crop", "strength"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(
+                    f"synthetic.{name} must be in (0, 1], but is {getattr(self, name)}."
+                )
 
 
 @dataclass(frozen=True)
@@ -168,8 +176,13 @@ class ParametricTrainee:
         self.banks: dict[str, tuple[Transform, Maps]] = {}
         for kind in self.stages:
             seeded = torch.Generator().manual_seed(self.plan.seed)
-            warps = random_transform(preset, kind, len(own) * each, seeded)
-            key = {"preset": preset, "seed": self.plan.seed, "warps": each}
+            warps = random_transform(preset, kind, len(own) * each, seeded, self.synthetic.strength)
+            key = {
+                "preset": preset,
+                "strength": self.synthetic.strength,
+                "seed": self.plan.seed,
+                "warps": each,
+            }
             self.banks[kind] = warps, self.kept_views(warps, each, key)
         self.middle = self.kept_views(identity("affine", len(own)), 1, {})
 
@@ -177,8 +190,7 @@ class ParametricTrainee:
         """The maps of what `view` shows of the training pictures, `each` warps a picture."""
         shown = self.view(warps)
         own = {"kind": shown.kind, "crop": self.synthetic.crop, **key}
-        self.pictures.keep_warped(self.warped_objects, each, shown, own)
-        return self.pictures.warped
+        return self.pictures.keep_warped(self.warped_objects, each, shown, own)
 
     def view(self, warp: Transform) -> Transform:
         """Where a warp of the target reads the whole picture, of which the target is the middle."""
@@ -219,7 +231,9 @@ class ParametricTrainee:
             bank, maps = self.banks[kind]
             return on(bank.take(torch.from_numpy(at)), self.device), maps(at), self.middle(chosen)
         seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
-        true = random_transform(self.synthetic.preset, kind, len(chosen), seeded)
+        true = random_transform(
+            self.synthetic.preset, kind, len(chosen), seeded, self.synthetic.strength
+        )
         images = batch_of(self.data, self.warped_objects[chosen], self.size)
         shown = (self.view(warp).apply(images) for warp in (true, identity("affine", len(chosen))))
         with torch.no_grad():

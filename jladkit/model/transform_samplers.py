@@ -67,8 +67,13 @@ PRESETS: dict[str, Mapping[str, Draw]] = {
 }
 
 
-def random_transform(preset: str, kind: str, count: int, generator: torch.Generator) -> Transform:
+def random_transform(
+    preset: str, kind: str, count: int, generator: torch.Generator, strength: float = 1.0
+) -> Transform:
     """`count` random transforms of a kind.
+
+    Args:
+        strength: share of the way from the identity to what the preset draws.
 
     Raises:
         UsageError: there is no such preset, or it has no such kind.
@@ -79,4 +84,5 @@ def random_transform(preset: str, kind: str, count: int, generator: torch.Genera
         raise UsageError(
             f"The preset {preset} of synthetic warps has no {kind}, only {', '.join(PRESETS[preset])}."
         )
-    return Transform(kind, PRESETS[preset][kind](count, generator))
+    drawn = PRESETS[preset][kind](count, generator)
+    return Transform(kind, torch.lerp(drawn.new_tensor(IDENTITY[kind]), drawn, strength))

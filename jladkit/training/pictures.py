@@ -14,7 +14,7 @@ from jladkit.formats.dataset import Dataset
 from jladkit.model.backbones import Backbone
 from jladkit.model.halves import halves
 from jladkit.training.loading import batch_of
-from jladkit.training.store import stored_maps
+from jladkit.training.store import Maps, stored_maps
 
 Rows = NDArray[np.int64]
 
@@ -74,14 +74,17 @@ class Pictures:
             key=key, label="features", **self.options,
         )  # fmt: skip
 
-    def keep_warped(self, rows: Rows, each: int, bank: Warps, key: Mapping[str, Any]) -> None:
-        """Compute what is fixed of the maps of warped pictures, for `warped`.
+    def keep_warped(self, rows: Rows, each: int, bank: Warps, key: Mapping[str, Any]) -> Maps:
+        """Compute what is fixed of the maps of warped pictures now.
 
         Args:
             rows: (n,) of object/*.
             each: how many warps a picture has.
             bank: n * each warps; those of rows[i] begin at i * each.
             key: what the bank depends on.
+
+        Returns:
+            From (B,) numbers in the bank to their maps (B, C, h, w).
         """
 
         def pictures(at: Rows) -> Tensor:
@@ -89,20 +92,17 @@ class Pictures:
             return channels_last(bank.take(torch.from_numpy(at)).apply(images))
 
         whole = {"dataset": self.data.digest, "size": self.size, "rows": rows.tolist(), **key}
-        self.kept_warped = stored_maps(
+        kept = stored_maps(
             self.fixed, pictures, len(rows) * each, key=whole, label="warped features",
             **self.options,
         )  # fmt: skip
+        return lambda at: self.finished(kept(at))
 
     def __call__(self, rows: Rows) -> Tensor:
         """(B, C, h, w) maps of objects (B,): kept ones, else as the backbone gives them now."""
         if self.kept is not None:
             return self.finished(self.kept(self.place[rows]))
         return self.features(batch_of(self.data, rows, self.size).to(self.device))
-
-    def warped(self, at: Rows) -> Tensor:
-        """(B, C, h, w) maps of the kept warped pictures `at`, numbers in their bank."""
-        return self.finished(self.kept_warped(at))
 
     def finished(self, kept: Tensor) -> Tensor:
         """Maps, from what is kept of them."""

@@ -30,7 +30,7 @@ class SyntheticPairs:
             seeded = torch.Generator().manual_seed(seed)
             self.bank = random_warp(len(rows) * warps, limits, seeded)
             key = {"warp": as_table({"warp": limits}), "seed": seed, "warps": warps}
-            pictures.keep_warped(rows, warps, self.bank, key)
+            self.warped = pictures.keep_warped(rows, warps, self.bank, key)
 
     def draw(
         self, generator: np.random.Generator, batch: int
@@ -42,7 +42,7 @@ class SyntheticPairs:
         if self.warps:
             at = chosen * self.warps + generator.integers(self.warps, size=batch)
             warp = self.bank.take(torch.from_numpy(at))
-            return warp, self.pictures.warped(at), self.pictures(rows), rows
+            return warp, self.warped(at), self.pictures(rows), rows
         seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
         warp = random_warp(batch, self.limits, seeded)
         images = batch_of(self.pictures.data, rows, self.pictures.size)

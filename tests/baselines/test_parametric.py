@@ -286,7 +286,8 @@ def test_another_methods_checkpoint_is_refused(dots: Dataset, tmp_path: Path):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("synthetic.crop=2", r"crop in \(0, 1\]"),
+        ("synthetic.crop=2", r"synthetic\.crop must be in \(0, 1\]"),
+        ("synthetic.strength=0", r"synthetic\.strength must be in \(0, 1\]"),
         ("synthetic.preset=rtx", "no preset 'rtx'"),
         ("train.batch=1", r"train\.batch must be at least 2"),
         ("train.learning_rates=[]", "learning_rates must be numbers above 0"),

@@ -64,3 +64,13 @@ def test_what_is_not_there_is_named():
         UsageError, match="cvpr17 of synthetic warps has no homography, only affine"
     ):
         drawn("cvpr17", "homography")
+
+
+@pytest.mark.parametrize("kind", ["affine", "tps"])
+def test_half_the_strength_is_half_the_way_from_the_identity(kind: str):
+    whole, half = (
+        random_transform("cvpr17", kind, 5, torch.manual_seed(0), strength).theta
+        for strength in (1.0, 0.5)
+    )
+    start = torch.tensor(IDENTITY[kind])
+    torch.testing.assert_close(half - start, (whole - start) / 2)

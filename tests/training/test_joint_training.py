@@ -289,7 +289,9 @@ def test_maps_kept_on_disk_are_read_again_and_give_the_same_run(dots: Dataset, t
     rows = dots.objects("train")[:3]
     for other in (again, trainee(dots)):
         assert torch.equal(first.features(rows), other.features(rows))
-        assert torch.equal(first.features.warped(np.arange(3)), other.features.warped(np.arange(3)))
+        assert torch.equal(
+            first.synthetic.warped(np.arange(3)), other.synthetic.warped(np.arange(3))
+        )
     trainee(dots, "train.seed=1", cache=tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 3  # other warps, the same pictures
 
