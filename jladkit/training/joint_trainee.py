@@ -110,7 +110,15 @@ class JointTrainee:
             data.objects("train"),
             self.warp,
             self.plan.seed,
-            self.plan.warps if keeps else 0,
+            self.plan.warps if keeps and self.draws_warps() else 0,
+        )
+
+    def draws_warps(self) -> bool:
+        """Whether any step looks at a warped picture."""
+        plan, loss = self.plan, self.losses
+        aligns, detects = plan.rounds * plan.align_steps, plan.rounds * plan.detect_steps
+        return bool(
+            plan.synthetic_steps or aligns * loss.anchors or detects * loss.keep_equivariance
         )
 
     def phases(self) -> list[loop.Phase]:

@@ -169,6 +169,14 @@ def test_anchors_go_on_in_phase_align_where_they_have_a_weight(dots: Dataset):
     assert added == pytest.approx(7 * float(b["anchors"].detach()), rel=1e-4)
 
 
+def test_no_warped_picture_is_computed_that_no_step_draws(dots: Dataset, tmp_path: Path):
+    off = ["train.synthetic_steps=0", "loss.keep_equivariance=false"]
+    assert not trainee(dots, *off, cache=tmp_path).draws_warps()
+    assert len(list(tmp_path.iterdir())) == 1  # the pictures themselves
+    for one in ("loss.anchors=1", "loss.keep_equivariance=true", "train.synthetic_steps=1"):
+        assert trainee(dots, *off, one).draws_warps()
+
+
 def test_sums_over_cells_are_means_times_their_number(dots: Dataset):
     pairs, settings = np.arange(4), ["loss.joint='printed'", "model.uncertainty=false"]
     means, sums = (
