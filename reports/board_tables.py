@@ -11,7 +11,7 @@ from jladkit.reports.cells import (
     grid_of,
     scored,
 )
-from jladkit.reports.tables import NONE, Board, Entry, headline_alpha, heading, percent, row_at
+from jladkit.reports.tables import NONE, Board, Entry, heading, headline_alpha, percent, row_at
 
 # What the headline of PCK is; results of earlier versions only know the first.
 HEADLINES = {

@@ -4,7 +4,7 @@ Results that cannot be compared (another data set, protocol or split) never shar
 several boards have what was asked for, each has columns of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jladkit.errors import JladkitError, UsageError
@@ -162,7 +162,9 @@ def caption(boards: Sequence[Board], rows: str, columns: str, alpha: float | Non
     first = boards[0].first
     one = "alpha" in first.results[0] and "setting" not in (rows, columns)
     at = f"@{headline_alpha(boards[0]) if alpha is None else alpha:g}" if one else ""
-    where = boards[0].title.partition(" on ")[2] if len(boards) == 1 else "several data or protocols"
+    where = (
+        boards[0].title.partition(" on ")[2] if len(boards) == 1 else "several data or protocols"
+    )
     protocol = f", {boards[0].protocol.partition(':')[0]}" if len(boards) == 1 else ""
     less = "" if first.results[0]["higher_is_better"] else "; less is better"
     return f"{first.title}{at} on {where}{protocol}, {rows} by {columns}{less}"

@@ -7,7 +7,7 @@ and split. Such a set of results is a board here, and each board gets tables of 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Board:
     """Results that can be compared, in the order they were given."""
 
     entries: tuple[Entry, ...]
+    number: int = 1  # among boards that are called the same
 
     @property
     def first(self) -> Result:
@@ -56,10 +57,9 @@ class Board:
     def slug(self) -> str:
         """A file name's stem; the digest keeps two versions of a data set apart."""
         one = self.first
-        parts = (one.metric, one.dataset, one.protocol["name"], one.split)
-        return "-".join(
-            re.sub(r"[^\w.+]+", "-", part).strip("-.") for part in (*parts, one.dataset_digest[:6])
-        )
+        parts = (one.metric, one.dataset, one.protocol["name"], one.split, one.dataset_digest[:6])
+        stem = "-".join(re.sub(r"[^\w.+]+", "-", part).strip("-.") for part in parts)
+        return stem if self.number == 1 else f"{stem}-{self.number}"
 
 
 def read_entries(paths: Iterable[Path]) -> list[tuple[Path, Result]]:
@@ -96,12 +96,15 @@ def boards(results: Sequence[tuple[Path, Result]]) -> list[Board]:
     groups: dict[str, list[tuple[Path, Result]]] = {}
     for path, result in results:
         groups.setdefault(board_key(result), []).append((path, result))
-    return [
-        Board(tuple(Entry(label, result, path) for label, (path, result) in zip(
-            labels([result for _, result in group]), group, strict=True
-        )))
-        for group in groups.values()
-    ]  # fmt: skip
+    found: list[Board] = []
+    for group in groups.values():
+        named = labels([result for _, result in group])
+        entries = (Entry(n, result, path) for n, (path, result) in zip(named, group, strict=True))
+        board = Board(tuple(entries))
+        # Another version or other choices of a protocol still have its name.
+        number = 1 + sum(replace(one, number=1).slug == board.slug for one in found)
+        found.append(replace(board, number=number))
+    return found
 
 
 def labels(results: Sequence[Result]) -> list[str]:
