@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jladkit.formats.files import to_json
@@ -28,6 +29,7 @@ TASKS = {
     "transfer": "transfer of masks",
     "sparsification": "uncertainty",
 }
+HEADLINES = ("PCK@0.1", "mean over pairs", "mean over images")
 MEASURED, REPORTED = "measured", "reported"
 NOT_STATED = "not stated"
 AS_REPORTED = "as in the paper"
@@ -44,11 +46,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table on the page; `higher` says of each column whether more is better, None of text."""
+    """A table on the page; `higher` says of each column whether more is better, None of text.
+    Its lines come ordered by the column `by`, the best first; None for as they are."""
 
     table: Table
     lines: list[Shown]
     higher: list[bool | None]
+    by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,11 +140,19 @@ def sheet_of(table: Table, board: Board | None) -> Sheet:
         pinned = board is not None and bool(ranked) and place is None
         lines.append(Shown(row, place, pinned))
     higher = [direction(list(grid[name])) for name in grid.columns]
+    by = None if board is None else headline_column(grid)
+    if by is not None:
+        lines = in_order(lines, by, bool(higher[by]))
     shown = Table(table.name, table.caption, grid, table.note)
-    best = next((k for k, way in enumerate(higher) if way is not None and k and board), None)
-    if best is not None and ranked:
-        lines = in_order(lines, best, bool(higher[best]))
-    return Sheet(shown, lines, higher)
+    return Sheet(shown, lines, higher, by)
+
+
+def headline_column(grid: pd.DataFrame) -> int | None:
+    """The column that a table is ordered by: PCK@0.1 or a protocol's mean, else the first scores."""
+    names = [str(name) for name in grid.columns]
+    ranked = [k for k, name in enumerate(names) if any(c.measure is not None for c in grid[name])]
+    wanted = [k for k in ranked if names[k] in HEADLINES]
+    return (wanted or ranked or [None])[0]
 
 
 def direction(cells: Sequence[Cell]) -> bool | None:
@@ -172,17 +184,19 @@ def in_order(lines: list[Shown], column: int, higher: bool) -> list[Shown]:
             *sorted((line for line in lines if not line.pinned), key=key)]  # fmt: skip
 
 
-def bars(board_entries: Sequence[Entry], entry: Entry) -> tuple[str, list[Bar]]:
-    """A heading, and the score of each category; on one scale for all results of a board."""
-    rows = {id(e): headline_row(board_entries, e) for e in board_entries}
-    row = rows[id(entry)]
-    scores = [c for r in rows.values() for c in r["categories"].values()]
-    reach = [s[k] for s in scores for k in ("value", "high") if s[k] is not None]
+def bars(entries: Sequence[Entry], entry: Entry) -> tuple[str, list[Bar]]:
+    """A heading, and the score of each category; a full track is 1, or the most there is if errors
+    are scored.
+
+    Args:
+        entries: of the board, which decide the alpha.
+    """
+    row = headline_row(entries, entry)
+    scores = {name: own for name, own in row["categories"].items() if own["value"] is not None}
+    reach = [own[k] for own in scores.values() for k in ("value", "high") if own[k] is not None]
     full = max([1.0 if row["higher_is_better"] else 0.0, *reach]) or 1.0
     found = []
-    for name, own in row["categories"].items():
-        if own["value"] is None:
-            continue
+    for name, own in scores.items():
         low, high = (None if own[k] is None else 100 * own[k] / full for k in ("low", "high"))
         interval = "" if low is None else f"[{percent(own['low'])}, {percent(own['high'])}]"
         length = 100 * max(0.0, own["value"]) / full

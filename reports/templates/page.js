@@ -159,7 +159,7 @@ function draw(gallery) {
     if (withWarps && said.warp) {
       figure.insertBefore(element("img", { src: said.warp, class: "warp", alt: `target of ${pair.title} as ${name} warps it onto the source` }), figure.lastChild);
     } else if (withWarps) {
-      figure.lastChild.append("; no dense field to warp by");
+      figure.lastChild.append(", no warp stored");
     }
     figures.push(figure);
   }
