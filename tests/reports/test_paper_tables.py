@@ -51,7 +51,15 @@ def test_table_3_takes_pf_pascal_alone():
 
 def test_table_4_has_k_and_the_error_in_a_column_of_its_data():
     _, _, _, fourth = paper_tables([board(iod_result("cig", 0.13))])
-    assert fourth.cells.columns.tolist() == ["method", "K", "source", "MAFL", "AFLW", "JLAD", "tiny"]
+    assert fourth.cells.columns.tolist() == [
+        "method",
+        "K",
+        "source",
+        "MAFL",
+        "AFLW",
+        "JLAD",
+        "tiny",
+    ]
     assert rows(fourth, "CIG")[0]["AFLW"] == "6.98"
     assert rows(fourth, "CIG")[0]["tiny"] == "not in the paper"
     assert rows(fourth, "cig")[0]["tiny"].startswith("13.0")
