@@ -10,7 +10,7 @@ from PIL import Image
 
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import Predictions
-from jladkit.reports.figures import common, representative_pairs
+from jladkit.reports.figures import common, pair_errors
 from jladkit.reports.own import warped
 
 PAIRS = 24  # at most
@@ -23,8 +23,8 @@ FAR = -1e6  # where a field says nothing: outside any picture
 def gallery(data: Dataset, predictions: Sequence[Predictions]) -> dict[str, Any]:
     """What the page's script draws: {"methods": names, "pairs": [...], "of": pairs in the split}.
 
-    The pairs are those of jladkit.reports.figures.representative_pairs for the first predictions, as
-    many as PAIRS and BYTES allow. Points are xy in pixels of the small pictures; null where there is
+    The pairs are those of `spread_pairs` for the first predictions, as many as PAIRS and BYTES allow,
+    category by category and by rising error. Points are xy in pixels of the small pictures; null where there is
     none. A method's error is its mean error as a share of the longer side of the target's box.
 
     Args:
@@ -32,16 +32,39 @@ def gallery(data: Dataset, predictions: Sequence[Predictions]) -> dict[str, Any]
     """
     rows = predictions[0].pair_row
     assert rows is not None
-    chosen = representative_pairs(data, predictions[0], PAIRS)
-    pairs: list[dict[str, Any]] = []
+    errors, category = pair_errors(data, predictions[0]), data.pair_category[rows]
+    pairs: dict[int, dict[str, Any]] = {}
     size = 0
-    for place in chosen:
+    for place in spread_pairs(errors, category, PAIRS):
         pair = one_pair(data, predictions, int(rows[place]))
         size += sum(len(uri) for uri in uris(pair))
         if pairs and size > BYTES:
             break
-        pairs.append(pair)
-    return {"methods": names_of(predictions), "pairs": pairs, "of": len(rows)}
+        pairs[place] = pair
+    order = sorted(pairs, key=lambda place: (category[place], errors[place]))
+    shown = [pairs[place] for place in order]
+    return {"methods": names_of(predictions), "pairs": shown, "of": len(rows)}
+
+
+def spread_pairs(errors: np.ndarray, category: np.ndarray, count: int) -> list[int]:
+    """Which pairs to show: as many of each category, evenly spread over its errors, so that nothing
+    is picked by hand or by luck. The middle ones come first.
+
+    Args:
+        errors: (P,) of each pair; one that is NaN is not shown.
+        category: (P,) of each pair.
+        count: how many at most.
+    """
+    codes = np.unique(category[np.isfinite(errors)])
+    each = max(1, count // max(1, len(codes)))
+    quantiles = sorted((np.arange(each) + 0.5) / each, key=lambda share: abs(share - 0.5))
+    chosen: dict[int, None] = {}
+    for quantile in quantiles:
+        for code in codes:
+            members = np.nonzero((category == code) & np.isfinite(errors))[0]
+            ranked = members[np.argsort(errors[members], kind="stable")]
+            chosen[int(ranked[int(quantile * len(ranked))])] = None
+    return list(chosen)[:count]
 
 
 def names_of(predictions: Sequence[Predictions]) -> list[str]:

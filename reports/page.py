@@ -133,7 +133,7 @@ def sheet_of(table: Table, board: Board | None) -> Sheet:
     grid = table.grid.set_axis(names, axis=1)
     ranked = [n for n in names if any(cell.value is not None for cell in grid[n])]
     if ranked:
-        grid = grid[[names[0], *ranked, *(n for n in names[1:] if n not in ranked)]]
+        grid = grid.loc[:, [names[0], *ranked, *(n for n in names[1:] if n not in ranked)]]
     lines = []
     for row in rows_of(Table("", "", grid)):
         place = labels.get(row[0].text)

@@ -118,9 +118,9 @@ def by_category(board: Board | None) -> list[Record]:
     paper = reported(2)
     names = [name for name in paper.columns if name not in ("method", "all")]
     records: list[Record] = [
-        {"method": row["method"], "source": REPORTED} | row for row in as_rows(paper)
+        {"method": row["method"], "source": REPORTED, **row} for row in as_rows(paper)
     ]
-    for label, entry in in_order(board, paper["method"]):
+    for label, entry in in_order(board, paper["method"].tolist()):
         row = None if entry is None else row_at(entry.result, "alpha", 0.1)
         cells: Record = dict.fromkeys([*names, "all"], NOT_TRAINED)
         if entry is not None:
@@ -140,9 +140,9 @@ def by_alpha(board: Board | None) -> list[Record]:
     heads = [f"PCK@{alpha:g}" for alpha in ALPHAS]
     paper.columns = ["method", *heads]
     records: list[Record] = [
-        {"method": row["method"], "source": REPORTED} | row for row in as_rows(paper)
+        {"method": row["method"], "source": REPORTED, **row} for row in as_rows(paper)
     ]
-    for label, entry in in_order(board, paper["method"]):
+    for label, entry in in_order(board, paper["method"].tolist()):
         cells: list[Cell | str] = [
             NOT_TRAINED if entry is None else scored(entry, row_at(entry.result, "alpha", alpha))
             for alpha in ALPHAS
@@ -160,11 +160,15 @@ def by_data(board: Board | None) -> list[Record]:
     own = [] if board is None else [column_of(board)]
     heads = list(dict.fromkeys([*FACES_AND_OBJECTS, *own]))
     records: list[Record] = [
-        {"method": row["method"], "K": f"{row['k_faces']} / {row['k_objects']}", "source": REPORTED}
-        | {head: row.get(head.lower(), "not in the paper") for head in heads}
+        {
+            "method": row["method"],
+            "K": f"{row['k_faces']} / {row['k_objects']}",
+            "source": REPORTED,
+            **{head: row.get(head.lower(), "not in the paper") for head in heads},
+        }
         for row in as_rows(paper)
     ]
-    for label, entry in in_order(board, paper["method"]):
+    for label, entry in in_order(board, paper["method"].tolist()):
         first = None if entry is None else entry.result.results[0]
         k = NONE if first is None else str(first.get("landmarks", NONE))
         error = NOT_TRAINED if entry is None else scored(entry, first)

@@ -141,3 +141,23 @@ def sparsification_result(method="joint", gain=0.4, **changes):
         },
         **changes,
     )
+
+
+def test_boards_of_one_protocol_with_other_choices_have_files_of_their_own():
+    other = {"name": "jlad", "version": 1, "summary": "by the box", "side": 9}
+    results = [pck_result("a"), pck_result("b", protocol=other), pck_result("c", split="val")]
+    found = boards([(Path("result.json"), result) for result in results])
+    assert [one.slug for one in found] == [
+        "pck-tiny-jlad-test-abcdef",
+        "pck-tiny-jlad-test-abcdef-2",
+        "pck-tiny-jlad-val-abcdef",
+    ]
+
+
+def test_runs_of_a_trained_method_are_told_apart_by_a_setting_and_not_by_what_they_reached():
+    runs = [
+        pck_result("joint", config={"config": {"train": {"seed": k}}, "best": {"pck@0.1": [k, 1]}})
+        for k in (0, 1)
+    ]
+    labels = [entry.label for entry in board(*runs).entries]
+    assert labels == ["joint (train.seed=0)", "joint (train.seed=1)"]
