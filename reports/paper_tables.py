@@ -13,7 +13,7 @@ from io import StringIO
 
 import pandas as pd
 
-from jladkit.reports.cells import NUMBERS, Cell, Table, grid_of, scored
+from jladkit.reports.cells import NOT_EVALUATED, NUMBERS, Cell, Table, grid_of, scored
 from jladkit.reports.tables import NONE, Board, Entry, row_at
 
 # What the paper calls our methods, in the order of its tables.
@@ -35,7 +35,7 @@ FACES_AND_OBJECTS = {"MAFL": "mafl", "AFLW": "aflw", "JLAD": "jlad"}
 REPORTED, NOT_TRAINED, NOT_AT_HAND = "reported", "not trained", "data not at hand"
 OTHER_DATA = "other data"  # of a column that the results at hand say nothing about
 CAPTIONS = {
-    1: "Table 1, as reported: ours are what `jladkit reproduce` prints",
+    1: "Table 1: separate and joint learning",
     2: "Table 2: PCK@0.1 by category",
     3: "Table 3: PCK on PF-PASCAL",
     4: "Table 4: IOD error, less is better",
@@ -45,17 +45,29 @@ NOTE = (
     f'it is never ranked against what is measured here. "{NOT_TRAINED}": there is no result of the '
     f'method; "{NOT_AT_HAND}": the data set has no such category.'
 )
+STAGES_NOTE = (
+    "Measured rows are what `jladkit reproduce` left in its folders, one a seed; its table1.txt has "
+    "their means and the controls."
+)
+# What the rows of Table 1 are called by `jladkit reproduce`: the weights that are scored.
+STAGES = {
+    "after-00-synthetic": "Separate learning",
+    "after-02-detect": "Iteration 1",
+    "after-04-detect": "Iteration 2",
+    "after-06-detect": "Iteration 3",
+    "after-08-detect": "Iteration 4",
+}
 Record = dict[str, Cell | str]
 
 
 def paper_tables(boards: Sequence[Board]) -> list[Table]:
     """The paper's tables, each once for every one of `boards` that belongs into it, or with the
-    paper's numbers alone.
-
-    Table 1 holds the paper's numbers alone: ours are of `jladkit reproduce`, which trains the rows.
-    """
-    first = reported(1).rename(columns={"pck_at_0.1": "PCK@0.1", "iod": "IOD"})
-    made = [Table("paper-1", CAPTIONS[1], grid_of(as_rows(first)), "In percent.")]
+    paper's numbers alone."""
+    made: list[Table] = []
+    stages = [(pck, iod_beside(pck, boards)) for pck in boards if of_stages(pck)]
+    for pck, iod in stages or [(None, None)]:
+        name = "paper-1" if pck is None else f"paper-1-{pck.slug}"
+        made.append(Table(name, CAPTIONS[1], grid_of(by_stage(pck, iod)), f"{NOTE} {STAGES_NOTE}"))
     for number, (make, belongs) in MAKERS.items():
         own: list[Board | None] = [board for board in boards if belongs(board)]
         for board in own or [None]:
@@ -88,6 +100,58 @@ def reported(number: int) -> pd.DataFrame:
     """A table of the paper as text, rows and columns in its order."""
     text = (resources.files("jladkit.reports") / "paper" / f"table{number}.csv").read_text("utf-8")
     return pd.read_csv(StringIO(text), dtype=str, keep_default_na=False).replace("", NONE)
+
+
+def stage_of(entry: Entry) -> tuple[str, str]:
+    """The row of Table 1 that a result of `jladkit reproduce` is of, and its seed; ("", "") for
+    others. They lie in seed-N/scores/WEIGHTS/DATASET/METHOD."""
+    seed, scores, weights, *_ = ["", "", "", "", "", *entry.path.parts][-6:]
+    stage = STAGES.get(weights, "")
+    return (stage, seed) if scores == "scores" and stage else ("", "")
+
+
+def of_stages(board: Board) -> bool:
+    """Whether results belong beside Table 1."""
+    return is_scored(board, "pck", "jlad") and any(stage_of(e)[0] for e in board.entries)
+
+
+def iod_beside(pck: Board, boards: Sequence[Board]) -> Board | None:
+    """The board of IOD of the same data set and split as one of PCK."""
+    same = [
+        one
+        for one in boards
+        if is_scored(one, "iod", "recommended")
+        and one.first.dataset_digest == pck.first.dataset_digest
+        and one.first.split == pck.first.split
+    ]
+    return same[0] if same else None
+
+
+def by_stage(pck: Board | None, iod: Board | None) -> list[Record]:
+    """Table 1: what each alternation brings, in PCK and IOD."""
+    paper = reported(1).rename(columns={"pck_at_0.1": "PCK@0.1", "iod": "IOD"})
+    records: list[Record] = [
+        {"method": row["method"], "source": REPORTED, **row} for row in as_rows(paper)
+    ]
+    if pck is None:
+        return records
+    errors = {} if iod is None else {stage_of(e): e for e in iod.entries}
+    scores = {stage_of(e): e for e in pck.entries}
+    source = told(pck) if iod is None else f"{told(pck)}; {told(iod)}"
+    for stage in STAGES.values():
+        for place in sorted(found for found in scores if found[0] == stage):
+            score, error = scores[place], errors.get(place)
+            records.append(
+                {
+                    "method": f"{stage}, {place[1]}",
+                    "source": source,
+                    "PCK@0.1": scored(score, row_at(score.result, "alpha", 0.1)),
+                    "IOD": NOT_EVALUATED
+                    if error is None
+                    else scored(error, error.result.results[0]),
+                }
+            )
+    return records
 
 
 def of_categories(board: Board) -> bool:

@@ -19,6 +19,7 @@ from jladkit.formats.result import REMEDY, Result, read_record, read_result
 
 HEADLINE_ALPHA = 0.1
 NONE = "-"
+LABEL = 40  # letters that settings may take in a method's name
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ def boards(results: Sequence[tuple[Path, Result]]) -> list[Board]:
         groups.setdefault(board_key(result), []).append((path, result))
     found: list[Board] = []
     for group in groups.values():
-        named = labels([result for _, result in group])
-        entries = (Entry(n, result, path) for n, (path, result) in zip(named, group, strict=True))
+        named = zip(labels(group), group, strict=True)
+        entries = (Entry(name, result, path) for name, (path, result) in named)
         board = Board(tuple(entries))
         # Another version or other choices of a protocol still have its name.
         number = 1 + sum(replace(one, number=1).slug == board.slug for one in found)
@@ -107,26 +108,37 @@ def boards(results: Sequence[tuple[Path, Result]]) -> list[Board]:
     return found
 
 
-def labels(results: Sequence[Result]) -> list[str]:
-    """Each result's method; where a method comes twice, what its runs were told differently."""
+def labels(group: Sequence[tuple[Path, Result]]) -> list[str]:
+    """Each result's method; where a method comes twice, also what tells its runs apart."""
     names: list[str] = []
-    for result in results:
-        peers = [settings(other.config) for other in results if other.method == result.method]
-        keys = sorted({key for peer in peers for key in peer})
-        differing = [k for k in keys if len({to_json(peer.get(k)) for peer in peers}) > 1]
-        own = settings(result.config)
-        told = ", ".join(f"{key}={own.get(key)}" for key in differing)
-        if len(peers) > 1 and differing and len(told) <= 40:
-            names.append(f"{result.method} ({told})")
-        else:
-            names.append(result.method)
-    counts = {name: names.count(name) for name in names}
-    seen: dict[str, int] = {}
-    for place, name in enumerate(names):
-        seen[name] = seen.get(name, 0) + 1
-        if counts[name] > 1:
-            names[place] = f"{name} #{seen[name]}"
-    return names
+    for path, result in group:
+        peers = [(place, other) for place, other in group if other.method == result.method]
+        told = told_apart(peers)[path, id(result)] if len(peers) > 1 else ""
+        names.append(f"{result.method} ({told})" if told else result.method)
+    return [
+        name if names.count(name) == 1 else f"{name} #{names[: place + 1].count(name)}"
+        for place, name in enumerate(names)
+    ]
+
+
+def told_apart(peers: Sequence[tuple[Path, Result]]) -> dict[tuple[Path, int], str]:
+    """What tells runs of one method apart: the settings that differ, or the folders that they lie in
+    where these are too many or the same; "" where neither does. By path and identity."""
+    told = [settings(result.config) for _, result in peers]
+    keys = sorted({key for own in told for key in own})
+    differing = [key for key in keys if len({to_json(own.get(key)) for own in told}) > 1]
+    by_settings = [", ".join(f"{key}={own.get(key)}" for key in differing) for own in told]
+    folders = [path.parent.parts for path, _ in peers]
+    shared = set(folders[0]).intersection(*folders)
+    by_folder = ["/".join(part for part in parts if part not in shared) for parts in folders]
+    short = max(map(len, by_settings)) <= LABEL
+    if not (short and len(set(by_settings)) == len(peers)):
+        if len(set(by_folder)) == len(peers):
+            by_settings = by_folder
+        elif not short:
+            by_settings = [""] * len(peers)
+    ids = [(path, id(result)) for path, result in peers]
+    return dict(zip(ids, by_settings, strict=True))
 
 
 def settings(config: Mapping[str, Any], within: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The paper's tables: its numbers as printed, ours beside them, and words for what is missing."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,10 @@ from jladkit.reports.cells import BEST, NOT_EVALUATED
 from jladkit.reports.paper_tables import NOT_AT_HAND, NOT_TRAINED, paper_tables, reported
 from jladkit.reports.ranking import ranked
 from jladkit.reports.report import report
+from jladkit.reports.tables import boards
 from tests.reports.test_tables import board, iod_result, pck_result
+
+RECOMMENDED = {"name": "recommended", "version": 1, "summary": "with bias"}
 
 
 def rows(table, method):
@@ -115,3 +119,26 @@ def test_a_report_writes_them_in_four_forms_when_asked(tmp_path):
     for stem in stems:
         assert {f"{stem}.{ending}" for ending in ("md", "tex", "csv", "html")} <= names
     assert not any("paper" in p.name for p in report([tmp_path / "results"], tmp_path / "plain"))
+
+
+def test_table_1_takes_what_reproduce_left_one_row_a_seed():
+    def at(weights, seed, name):
+        return Path(f"out/joint/seed-{seed}/scores/{weights}/tiny/joint/{name}.json")
+
+    results = [
+        (at("after-00-synthetic", 1, "pck"), pck_result("joint", 0.3)),
+        (at("after-00-synthetic", 0, "pck"), pck_result("joint", 0.4)),
+        (at("after-02-detect", 0, "pck"), pck_result("joint", 0.5)),
+        (at("model", 0, "pck"), pck_result("joint", 0.6)),
+        (at("after-00-synthetic", 0, "iod"), replace(iod_result("joint"), protocol=RECOMMENDED)),
+    ]
+    first = paper_tables(boards(results))[0]
+    assert first.name == "paper-1-pck-tiny-jlad-test-abcdef"
+    assert first.cells["method"].tolist()[:5] == reported(1)["method"].tolist()
+    assert [[row[0], *row[2:]] for row in first.cells.to_numpy().tolist()[5:]] == [
+        ["Separate learning, seed-0", "50.0 [35.0, 45.0]", "20.0 [19.0, 21.0]"],
+        ["Separate learning, seed-1", "40.0 [25.0, 35.0]", NOT_EVALUATED],
+        ["Iteration 1, seed-0", "60.0 [45.0, 55.0]", NOT_EVALUATED],
+    ]
+    (without, *_) = paper_tables([board(pck_result("joint"))])
+    assert without.name == "paper-1" and len(without.cells) == 5

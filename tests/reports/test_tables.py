@@ -161,3 +161,13 @@ def test_runs_of_a_trained_method_are_told_apart_by_a_setting_and_not_by_what_th
     ]
     labels = [entry.label for entry in board(*runs).entries]
     assert labels == ["joint (train.seed=0)", "joint (train.seed=1)"]
+
+
+def test_runs_whose_settings_are_too_many_are_told_apart_by_their_folders():
+    many = [{f"setting_{k}_of_many": run for k in range(9)} for run in (0, 1)]
+    paths = [Path(f"out/{name}/seed-0/joint/pck.json") for name in ("joint", "pulled")]
+    results = [pck_result("joint", config=config) for config in many]
+    (one,) = boards(list(zip(paths, results, strict=True)))
+    assert [entry.label for entry in one.entries] == ["joint", "joint (pulled)"]
+    (one,) = boards([(paths[1], results[0]), (Path("out/other/pck.json"), results[1])])
+    assert [e.label for e in one.entries] == ["joint (pulled/seed-0/joint)", "joint (other)"]
