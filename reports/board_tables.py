@@ -85,8 +85,9 @@ def by_category(entry: Entry, row: Mapping[str, Any], board: Board) -> Record:
 def counted(items: str, row: Mapping[str, Any], board: Board) -> Record:
     """The line that says how many `items` each category has."""
     found = row["categories"]
-    counts = {n: str(found[n]["count"]) if n in found else "0" for n in categories_of(board)}
-    return {"method": items} | counts
+    names = categories_of(board)
+    counts = {name: str(found[name]["count"]) if name in found else "0" for name in names}
+    return {"method": items, **counts}
 
 
 def iod_by_variant(board: Board) -> Table:
@@ -127,10 +128,11 @@ def iod_by_category(board: Board) -> Table:
         "mean of categories": NONE,
         "mean over images": str(some["count"]),
     }
-    floor: Record = {"method": "mean-shape floor"} | {
-        name: percent(c.get("floor")) for name, c in some["categories"].items()
+    floor: Record = {
+        "method": "mean-shape floor",
+        **{name: percent(c.get("floor")) for name, c in some["categories"].items()},
+        "mean over images": percent(some["floor"]),
     }
-    floor |= {"mean over images": percent(some["floor"])}
     return Table(
         "categories",
         f"IOD error by category, regression {some['variant']}; less is better",
@@ -141,13 +143,15 @@ def iod_by_category(board: Board) -> Table:
 def pck_by_share_kept(board: Board) -> Table:
     """The sparsification curve of each method at some shares, and what its oracle would reach."""
     records: list[Record] = [
-        {"method": label}
-        | {
-            f"{100 * share:g} % kept": percent(value)
-            for share, value in zip(
-                entry.result.curve["kept"], entry.result.curve[name], strict=True
-            )
-            if share in KEPT
+        {
+            "method": label,
+            **{
+                f"{100 * share:g} % kept": percent(value)
+                for share, value in zip(
+                    entry.result.curve["kept"], entry.result.curve[name], strict=True
+                )
+                if share in KEPT
+            },
         }
         for entry in board.entries
         if "kept" in entry.result.curve

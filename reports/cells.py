@@ -95,7 +95,7 @@ def scored(
     scores = row if category is None else row["categories"].get(category, {})
     if scores.get(mean or "value") is None:
         return Cell(NOT_SCORED)
-    headline = entry.result.protocol.get("aggregation", "pair-mean")
+    headline = str(entry.result.protocol.get("aggregation", "pair-mean"))
     measure = Measure(
         item_column(row), MEANS.get(mean, headline), category, bool(row["higher_is_better"])
     )

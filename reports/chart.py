@@ -58,10 +58,12 @@ class Scale:
     y: tuple[float, float]
 
     def at_x(self, value: float) -> float:
-        return float(np.interp(value, *sorted_ends(self.x, (LEFT, RIGHT))))
+        numbers, places = sorted_ends(self.x, (LEFT, RIGHT))
+        return float(np.interp(value, numbers, places))
 
     def at_y(self, value: float) -> float:
-        return float(np.interp(value, *sorted_ends(self.y, (BOTTOM, TOP))))
+        numbers, places = sorted_ends(self.y, (BOTTOM, TOP))
+        return float(np.interp(value, numbers, places))
 
     def path(self, xs: Sequence[float], ys: Sequence[float]) -> str:
         pairs = zip(xs, ys, strict=True)

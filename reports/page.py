@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jladkit.formats.files import to_json
 from jladkit.reports import chart
-from jladkit.reports.cells import Cell, Table, parts, rows_of
+from jladkit.reports.cells import Cell, Table, parts
 from jladkit.reports.made import commands
 from jladkit.reports.palette import COLOURS
 from jladkit.reports.paper_tables import reported_tables
@@ -135,7 +135,7 @@ def sheet_of(table: Table, board: Board | None) -> Sheet:
     if ranked:
         grid = grid.loc[:, [names[0], *ranked, *(n for n in names[1:] if n not in ranked)]]
     lines = []
-    for row in rows_of(Table("", "", grid)):
+    for row in grid.to_numpy().tolist():
         place = labels.get(row[0].text)
         pinned = board is not None and bool(ranked) and place is None
         lines.append(Shown(row, place, pinned))

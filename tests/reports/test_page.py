@@ -18,6 +18,7 @@ from selenium.webdriver.support.select import Select
 from jladkit.reports.board_tables import tables
 from jladkit.reports.gallery import gallery
 from jladkit.reports.page import page as page_of
+from jladkit.reports.pivot import pivot
 from jladkit.reports.tables import boards as boards_of
 from tests.reports.test_tables import iod_result, pck_result, sparsification_result
 from tests.tiny import predicted, tiny_dataset, true_points
@@ -311,3 +312,21 @@ def test_the_page_is_one_file_below_its_stated_size(made: Path):
     assert len(text.encode()) < PAGE_BYTES
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in text
+
+
+def test_a_page_without_pairs_has_no_gallery_and_shows_the_table_asked_for(
+    browser: webdriver.Chrome, tmp_path: Path
+):
+    found = boards_of([(Path("result.json"), pck_result(name, 0.5)) for name in ("a", "b")])
+    asked = pivot(found, "category", "method", "pck", 0.05)
+    path = tmp_path / "index.html"
+    path.write_text(page_of([(one, tables(one)) for one in found], pivot=asked))
+    browser.get(path.as_uri())
+    assert all_of(browser, "#pairs, #gallery") == []
+    table = browser.find_element(By.CSS_SELECTOR, "#pivot table")
+    assert texts(table, "tbody th") == ["car", "tv_monitor & co", "all"]
+    all_of(table, ".sort")[0].click()
+    assert texts(table, "tbody th") == ["all", "car", "tv_monitor & co"]
+    choose(browser, "backbone", "none")
+    assert boards(browser) == ["board-1"]
+    assert browser.get_log("browser") == []  # pyright: ignore[reportUnknownMemberType]
