@@ -1,40 +1,25 @@
 """Tables, figures and one self-contained page from result files."""
 
-import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
-from jladkit.formats.files import check_folder, to_json, write_text
+from jladkit.formats.files import check_folder, write_text
 from jladkit.formats.outside import read_predictions
 from jladkit.formats.predictions import Predictions
 from jladkit.reports import figures, tables
+from jladkit.reports.board_tables import tables as tables_of
+from jladkit.reports.cells import FORMS, Table
+from jladkit.reports.gallery import gallery
+from jladkit.reports.page import page
 from jladkit.reports.paper_tables import paper_tables
-from jladkit.reports.tables import Board, Table
+from jladkit.reports.pivot import pivot
+from jladkit.reports.ranking import Compare, ranked, teller
+from jladkit.reports.tables import Board
 
-# By what stands on a curve's axis: how it is drawn, and what a reader is told of it.
-CURVES = {
-    "alpha": (figures.pck_curve, "PCK over alpha; bars are 95 % intervals."),
-    "kept": (
-        figures.sparsification_curve,
-        "PCK of the points kept when the most unsure are left out; bands are 95 % intervals.",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Section:
-    """What the page shows of one board."""
-
-    board: Board
-    tables: list[Table]
-    curve: str | None  # a picture as data: URI
-    curve_is: str  # what it shows, in words
+# By what stands on a curve's axis: how it is drawn.
+CURVES = {"alpha": figures.pck_curve, "kept": figures.sparsification_curve}
 
 
 def report(
@@ -46,12 +31,14 @@ def report(
     split: str = "test",
     frame: str = "crop",
     paper: bool = False,
+    asked: tuple[str, str, str | None, float | None] | None = None,
+    compare: Compare | None = None,
 ) -> list[Path]:
     """Write everything a reader of these results may want, below `out`.
 
-    tables/BOARD-*.md and .tex as people read them, tables/BOARD.csv with every number unrounded,
-    figures/BOARD.png and .svg, figures/pairs.png when predictions are given, and index.html, which
-    holds all of it and needs nothing beside it.
+    tables/BOARD-*.md, .tex, .csv and .html as people read them, tables/BOARD.csv with every number
+    unrounded, figures/BOARD.png and .svg, figures/pairs.png when predictions are given, and
+    index.html, which holds all of it and needs nothing beside it.
 
     Args:
         results: result files, or folders to search for them.
@@ -60,48 +47,44 @@ def report(
         predictions: files whose pairs are drawn, each method in a column.
         split, frame: of predictions that others made (jladkit.formats.outside).
         paper: also tables/paper-1 to paper-4, laid out as the paper's, its numbers beside these.
+        asked: also tables/pivot, made of rows, columns, metric and alpha (jladkit.reports.pivot).
+        compare: what tests a difference (jladkit.reports.ranking); without it no best is bold.
 
     Returns:
         What was written, index.html last.
 
     Raises:
-        UsageError: predictions without data, or data without predictions.
+        UsageError: predictions without data, data without predictions, or a pivot that is none.
         JladkitError: a file is missing or broken, or they do not belong together.
     """
     if (data is None) != (not predictions):
         raise UsageError("Give --data and --predictions together: pictures of pairs need both.")
     check_folder(out)
-    entries = tables.read_entries(results)
-    pairs = None
-    drawn: tuple[Dataset, list[Predictions]] | None = None
-    if data is not None:
-        drawn = opened_together(data, predictions, split, frame)
-        # Drawn before anything is written: what fails here leaves nothing half-done.
-        pairs = figures.matched_pairs(*drawn)
+    boards = tables.boards(tables.read_entries(results))
+    tell = None if compare is None else teller(compare)
+    # Made before anything is written: what fails here leaves nothing half-done.
+    wanted = None if asked is None else ranked(pivot(boards, *asked), tell)
+    drawn = None if data is None else opened_together(data, predictions, split, frame)
+    pairs = None if drawn is None else figures.matched_pairs(*drawn)
     written: list[Path] = []
-    sections: list[Section] = []
-    for board in tables.boards(entries):
-        curve, curve_is = write_figure(board, out, written)
-        shown = tables.tables(board)
+    sections: list[tuple[Board, list[Table]]] = []
+    for board in boards:
+        write_figure(board, out, written)
+        shown = [ranked(table, tell) for table in tables_of(board)]
         for table in shown:
-            stem = out / "tables" / f"{board.slug}-{table.name}"
-            write(stem.with_name(stem.name + ".md"), tables.to_markdown(table), written)
-            write(stem.with_name(stem.name + ".tex"), tables.to_latex(table), written)
+            write_table(out, f"{board.slug}-{table.name}", table, written)
         write(out / "tables" / f"{board.slug}.csv", tables.tidy(board).to_csv(index=False), written)
-        sections.append(Section(board, shown, curve, curve_is))
-    for table in paper_tables(tables.boards(entries)) if paper else ():
-        stem = out / "tables" / table.name
-        write(stem.with_suffix(".md"), tables.to_markdown(table), written)
-        write(stem.with_suffix(".tex"), tables.to_latex(table), written)
-        write(stem.with_suffix(".csv"), table.cells.to_csv(index=False), written)
-        write(stem.with_suffix(".html"), table.cells.to_html(index=False), written)
-    gallery = None
-    if pairs is not None:
+        sections.append((board, shown))
+    extra = [ranked(table, tell) for table in paper_tables(boards)] if paper else []
+    for table in [*extra, *([] if wanted is None else [wanted])]:
+        write_table(out, table.name, table, written)
+    shown_pairs, of = None, ""
+    if drawn is not None and pairs is not None:
         path = out / "figures" / "pairs.png"
         figures.save(pairs, path)
         written.append(path)
-        gallery = as_uri(path)
-    write(out / "index.html", page(sections, gallery, drawn), written)
+        shown_pairs, of = gallery(*drawn), f"{drawn[0].name}, {drawn[1][0].split} split"
+    write(out / "index.html", page(sections, shown_pairs, of, wanted), written)
     return written
 
 
@@ -119,54 +102,19 @@ def write(path: Path, text: str, written: list[Path]) -> None:
     written.append(path)
 
 
-def write_figure(board: Board, out: Path, written: list[Path]) -> tuple[str | None, str]:
-    """Write a board's curve as PNG and SVG; the PNG as data: URI, None for boards without, and
-    what it shows."""
-    axes = {axis for entry in board.entries for axis in CURVES if entry.result.curve.get(axis)}
+def write_table(out: Path, stem: str, table: Table, written: list[Path]) -> None:
+    """Write a table in all its forms."""
+    for ending, form in FORMS.items():
+        write(out / "tables" / f"{stem}.{ending}", form(table), written)
+
+
+def write_figure(board: Board, out: Path, written: list[Path]) -> None:
+    """Write a board's curve as PNG and SVG, if it has one."""
+    axes = [axis for axis in CURVES if any(e.result.curve.get(axis) for e in board.entries)]
     if not axes:
-        return None, ""
-    draw, told = CURVES[axes.pop()]
-    figure: Figure = draw(board)
+        return
+    figure = CURVES[axes[0]](board)
     for kind in ("svg", "png"):
         path = out / "figures" / f"{board.slug}.{kind}"
         figures.save(figure, path)
         written.append(path)
-    return as_uri(written[-1]), told
-
-
-def as_uri(path: Path) -> str:
-    """A PNG file as a data: URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def page(
-    sections: Sequence[Section],
-    gallery: str | None,
-    drawn: tuple[Dataset, list[Predictions]] | None,
-) -> str:
-    """index.html: everything inline, so that it can be sent as one file and opened offline."""
-    environment = Environment(
-        loader=PackageLoader("jladkit.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["parts"] = parts
-    environment.filters["pretty"] = lambda value: to_json(value, indent=2)
-    names = [one.method for one in drawn[1]] if drawn else []
-    return environment.get_template("page.html").render(
-        sections=sections,
-        gallery=gallery,
-        gallery_of=f"{drawn[0].name}, {drawn[1][0].split} split" if drawn else "",
-        gallery_methods=names,
-    )
-
-
-def parts(cell: str) -> tuple[str, str]:
-    """A table's cell as its number and its interval ("" for none), to be set in two sizes."""
-    number, bracket, rest = cell.partition(" [")
-    ends = rest.removesuffix("]").split(", ")
-    if not bracket or len(ends) != 2:
-        return cell, ""
-    return number, f"[{rest}"

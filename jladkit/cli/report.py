@@ -5,8 +5,14 @@ from pathlib import Path
 
 import click
 
+from jladkit.errors import UsageError
 from jladkit.formats.dataset import SPLITS
 from jladkit.formats.outside import FRAMES
+from jladkit.registry import load, names
+
+# What a table can have a row or a column for (jladkit.reports.pivot).
+ROWS = ("method", "category", "setting", "backbone")
+COLUMNS = (*ROWS, "dataset", "protocol", "split")
 
 
 @click.command()
@@ -47,6 +53,19 @@ from jladkit.formats.outside import FRAMES
     type=click.Choice(["paper"]),
     help="Also tables laid out as the paper's Tables 1 to 4, its numbers beside these.",
 )
+@click.option(
+    "--rows",
+    type=click.Choice(ROWS),
+    help="Also tables/pivot: a row for each of these. `setting` is the alpha of PCK, the variant "
+    "of IOD.",
+)
+@click.option("--columns", type=click.Choice(COLUMNS), help="Its columns.")
+@click.option(
+    "--metric",
+    type=click.Choice(list(names("metric"))),
+    help="Its metric.  [default: the only one there is]",
+)
+@click.option("--alpha", type=float, help="Its tolerance.  [default: 0.1]")
 def command(
     results: tuple[Path, ...],
     out: Path,
@@ -55,16 +74,29 @@ def command(
     split: str,
     frame: str,
     tables: str | None,
+    rows: str | None,
+    columns: str | None,
+    metric: str | None,
+    alpha: float | None,
 ) -> None:
     """Turn result files into tables (Markdown, CSV, LaTeX), figures and a page.
 
     RESULT is a file that `jladkit evaluate --out` wrote, or a folder to search for such files.
-    Results of different data, split or protocol never share a table.
+    Results of different data, split or protocol never share a column. The best is bold where a
+    paired test finds its difference from the second, by the tables of items beside the results.
+
+    The page, index.html, stands alone. With --data and --predictions it shows pairs too, at most
+    24 of them in 3 MB of pictures, and warps where `predict --dense` stored the fields.
 
     \b
     jladkit report results/ --out report/
     jladkit report results/ --out report/ --data birds.h5 --predictions joint.h5
+    jladkit report results/ --out report/ --rows method --columns category --metric pck --alpha 0.1
     """
+    if (rows is None) != (columns is None):
+        raise UsageError("Give --rows and --columns together: a table needs both.")
+    if rows is None and not (metric is None and alpha is None):
+        raise UsageError("--metric and --alpha are of the table of --rows and --columns.")
     # By name, for the core imports none of the outer folders; late, for pandas and matplotlib
     # take their time.
     report = import_module("jladkit.reports.report").report
@@ -76,6 +108,8 @@ def command(
         split=split,
         frame=frame,
         paper=tables == "paper",
+        asked=None if rows is None or columns is None else (rows, columns, metric, alpha),
+        compare=load("metric", "jladkit.evaluators.comparison:compare"),
     )
     for path in written[:-1]:
         click.echo(f"Wrote {path}", err=True)

@@ -62,6 +62,7 @@ def test_a_folder_of_results_becomes_tables_figures_and_a_page(run, folder, tmp_
     assert not any(name.endswith(".part") for name in names)
     text = (tmp_path / "index.html").read_text()
     assert "PCK over alpha; bars" in text and "when the most unsure are left out" in text
+    assert 'id="pairs"' in text and "of 20 pairs: from each category" in text
 
 
 def test_pairs_are_drawn_alike_from_a_file_of_others_in_either_frame(run, folder, tmp_path):
@@ -88,7 +89,7 @@ class Balance(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.links += [value for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img", "link", "br"):
+        if tag not in ("meta", "img", "link", "br", "input"):
             self.stack.append(tag)
 
     def handle_endtag(self, tag):
@@ -101,9 +102,36 @@ def test_the_page_stands_alone_and_shows_names_as_text(run, folder, tmp_path):
     page = Balance()
     page.feed(text)
     assert page.stack == []
-    assert all(link.startswith(("#", "data:image/png;base64,")) for link in page.links)
-    assert "<script" not in text and "&lt;script&gt;" in text
+    assert all(link.startswith("#") for link in page.links)
+    assert text.count("<script") == 1 and "&lt;script&gt;" in text
     assert 'name="viewport"' in text and not re.search(r"@import|url\(", text)
+
+
+def test_a_pivot_is_written_in_four_forms_and_shown(run, folder, tmp_path):
+    words = (folder / "results/a.json", "--out", tmp_path, "--rows", "method")
+    code, _, err = run(*words, "--columns", "category", "--metric", "pck", "--alpha", "0.1")
+    assert code == 0, err
+    names = {path.name for path in (tmp_path / "tables").glob("pivot.*")}
+    assert names == {"pivot.md", "pivot.tex", "pivot.csv", "pivot.html"}
+    assert "method by category" in (tmp_path / "index.html").read_text()
+
+
+def test_best_and_second_are_told_apart_by_the_tables_of_items(jladkit, folder, tmp_path):
+    data = open_dataset(folder / "tiny.h5")
+    for method, off in (("exact", 0), ("near", 1.5), ("far", 40)):
+        said = predicted(data, method=method, pair_points=true_points(data) + off)
+        write_predictions(tmp_path / f"{method}.h5", said)
+        code, _, err = jladkit(
+            "evaluate", "--data", folder / "tiny.h5", "--predictions", tmp_path / f"{method}.h5",
+            "--out", tmp_path / "results", "--alpha", "0.05", "0.1",
+        )  # fmt: skip
+        assert code == 0, err
+    code, _, err = jladkit("report", tmp_path / "results", "--out", tmp_path / "report")
+    assert code == 0, err
+    (table,) = (tmp_path / "report/tables").glob("*-alphas.md")
+    lines = {line.split("|")[1].strip(): line for line in table.read_text().splitlines()[2:]}
+    assert "**100.0**" in lines["exact"] and lines["near"].count("<u>") == 2
+    assert "<u>100.0</u>" in lines["exact"]  # at 0.1 near is as good
 
 
 def test_the_same_results_give_the_same_files(run, folder, tmp_path):
@@ -125,6 +153,11 @@ def test_the_same_results_give_the_same_files(run, folder, tmp_path):
         (["{}/results", "--out", "{}/out", "--data", "{}/oracle.h5", "--predictions",
           "{}/oracle.h5"], 1, "must be a jladkit-dataset file"),
         (["{}/results", "--out", "{}/tiny.h5"], 2, "is a file"),
+        (["{}/results", "--out", "{}/out", "--rows", "method"], 2, "--rows and --columns together"),
+        (["{}/results", "--out", "{}/out", "--alpha", "0.1"], 2, "are of the table of --rows"),
+        (["{}/results", "--out", "{}/out", "--rows", "method", "--columns", "method"], 2, "differ"),
+        (["{}/results", "--out", "{}/out", "--rows", "method", "--columns", "category"], 2,
+         "Give --metric"),
     ],
 )  # fmt: skip
 def test_bad_input_ends_with_one_sentence_and_leaves_nothing(run, folder, args, code, words):

@@ -5,7 +5,9 @@ import pytest
 
 from jladkit.errors import JladkitError
 from jladkit.formats.result import Result, write_result
-from jladkit.reports.tables import boards, read_entries, tables, tidy, to_latex, to_markdown
+from jladkit.reports.board_tables import tables
+from jladkit.reports.cells import to_markdown
+from jladkit.reports.tables import boards, read_entries, tidy
 
 
 def pck_result(method="identity", value=0.5, **changes):
@@ -85,91 +87,12 @@ def test_results_that_cannot_be_compared_never_share_a_table(tmp_path, change):
     assert "b" not in to_markdown(tables(found[0])[0]).replace("bracket", "")
 
 
-def test_the_first_table_has_methods_by_alpha_with_intervals_and_counts():
-    table = tables(board(pck_result("a", 0.5), pck_result("b", 0.6)))[0]
-    assert list(table.cells.columns) == ["method", "pairs", "PCK@0.05", "PCK@0.1"]
-    assert table.cells.to_numpy().tolist()[1] == [
-        "b",
-        "40",
-        "60.0 [55.0, 65.0]",
-        "70.0 [55.0, 65.0]",
-    ]
-
-
-def test_the_second_has_methods_by_category_and_all_three_means():
-    cells = tables(board(pck_result("a")))[1].cells
-    assert list(cells.columns) == [
-        "method", "car", "tv_monitor & co", "mean of categories", "mean over pairs", "pooled points",
-    ]  # fmt: skip
-    assert cells.to_numpy().tolist() == [
-        ["pairs", "30", "1", "-", "40", "200 points"],
-        ["a", "50.0 [10.0, 90.0]", "50.0", "50.0 [46.0, 54.0]", "60.0 [45.0, 55.0]", "50.0"],
-    ]
-
-
-def test_a_headline_that_is_no_mean_over_pairs_is_called_what_it_is():
-    result = pck_result("a")
-    own = {"pair_mean": 0.4, "pair_mean_low": 0.3, "pair_mean_high": 0.5}
-    pooled = replace(
-        result,
-        protocol={**result.protocol, "aggregation": "pooled"},
-        results=[row | own for row in result.results],
-    )
-    by_alpha, by_category = tables(board(pooled))
-    assert by_alpha.caption == "PCK, over the points of all pairs"
-    assert by_category.cells["mean over pairs"].tolist()[1] == "40.0 [30.0, 50.0]"
-    assert tables(board(result))[0].caption == "PCK, mean over pairs"
-
-
-def test_an_alpha_that_one_method_lacks_is_a_dash():
-    short = pck_result("b")
-    short = replace(short, results=short.results[:1])
-    assert tables(board(pck_result("a"), short))[0].cells.to_numpy().tolist()[1][-1] == "-"
-
-
-def test_iod_shows_every_variant_and_the_floor():
-    first, second = tables(board(iod_result()))
-    assert list(first.cells.columns)[3:] == ["imm", "paper", "mean-shape floor"]
-    assert first.cells.to_numpy().tolist()[0][-1] == "30.0"
-    assert second.cells.to_numpy().tolist()[1] == ["mean-shape floor", "30.0", "-", "30.0"]
-
-
-def test_a_metric_that_reports_do_not_know_gets_a_plain_table():
-    row = {k: v for k, v in pck_result().results[0].items() if k != "alpha"}
-    other = pck_result(metric="flow", results=[row | {"metric": "flow", "unit": "pixels"}])
-    assert "flow" in to_markdown(tables(board(other))[0])
-
-
-def test_a_plain_table_has_a_column_for_each_alpha_or_measure():
-    rows = [row | {"metric": "flow"} for row in pck_result().results]
-    flow = tables(board(pck_result(metric="flow", results=rows)))[0]
-    assert list(flow.cells.columns) == ["method", "count", *(f"flow@{r['alpha']:g}" for r in rows)]
-    plain = {k: v for k, v in rows[0].items() if k != "alpha"} | {"metric": "transfer"}
-    rows = [plain | {"measure": "iou", "unit": "a"}, plain | {"measure": "loc-err", "unit": "b"}]
-    transfer = board(pck_result(metric="transfer", results=rows))
-    assert list(tables(transfer)[0].cells.columns) == ["method", "count", "iou", "loc-err"]
-    assert tables(transfer)[0].caption == "In % of a, b"
-    assert set(tidy(transfer)["setting"]) == {"iou", "loc-err"}
-
-
 def test_two_runs_of_a_method_are_told_apart_by_their_config():
     first, second = pck_result("joint"), pck_result("joint", config={"seed": 1})
     labels = [entry.label for entry in board(first, second).entries]
     assert labels == ["joint (seed=0)", "joint (seed=1)"]
     labels = [entry.label for entry in board(first, first, pck_result("b")).entries]
     assert labels == ["joint #1", "joint #2", "b"]
-
-
-def test_latex_escapes_what_it_would_read_as_commands():
-    text = to_latex(tables(board(pck_result("my_method {50%}")))[1])
-    assert r"tv\_monitor \& co" in text and r"my\_method \{50\%\}" in text
-    assert r"\toprule" in text and r"\bottomrule" in text
-    assert r"95 \% intervals" in text
-
-
-def test_markdown_escapes_pipes():
-    text = to_markdown(tables(board(pck_result("a|b")))[0])
-    assert r"| a\|b |" in text
 
 
 def test_csv_has_every_number_unrounded():
@@ -220,12 +143,31 @@ def sparsification_result(method="joint", gain=0.4, **changes):
     )
 
 
-def test_sparsification_shows_its_measures_the_share_kept_and_the_gain_by_category():
-    both = board(sparsification_result("a"), sparsification_result("b", 0.7))
-    first, second, third = tables(both)
-    assert list(first.cells.columns)[2:] == ["gain@0.05", "ause@0.05", "spearman@0.05"]
-    assert second.cells["method"].tolist() == ["a", "a, oracle", "b", "b, oracle"]
-    assert second.cells["100 % kept"].tolist() == ["50.0"] * 4
-    assert second.cells["40 % kept"].tolist() == ["74.0", "100.0"] * 2
-    assert third.cells.to_numpy().tolist()[0] == ["points", "30", "1"]
-    assert set(tidy(both)["setting"]) == {"gain@0.05", "ause@0.05", "spearman@0.05"}
+def test_boards_of_one_protocol_with_other_choices_have_files_of_their_own():
+    other = {"name": "jlad", "version": 1, "summary": "by the box", "side": 9}
+    results = [pck_result("a"), pck_result("b", protocol=other), pck_result("c", split="val")]
+    found = boards([(Path("result.json"), result) for result in results])
+    assert [one.slug for one in found] == [
+        "pck-tiny-jlad-test-abcdef",
+        "pck-tiny-jlad-test-abcdef-2",
+        "pck-tiny-jlad-val-abcdef",
+    ]
+
+
+def test_runs_of_a_trained_method_are_told_apart_by_a_setting_and_not_by_what_they_reached():
+    runs = [
+        pck_result("joint", config={"config": {"train": {"seed": k}}, "best": {"pck@0.1": [k, 1]}})
+        for k in (0, 1)
+    ]
+    labels = [entry.label for entry in board(*runs).entries]
+    assert labels == ["joint (train.seed=0)", "joint (train.seed=1)"]
+
+
+def test_runs_whose_settings_are_too_many_are_told_apart_by_their_folders():
+    many = [{f"setting_{k}_of_many": run for k in range(9)} for run in (0, 1)]
+    paths = [Path(f"out/{name}/seed-0/joint/pck.json") for name in ("joint", "pulled")]
+    results = [pck_result("joint", config=config) for config in many]
+    (one,) = boards(list(zip(paths, results, strict=True)))
+    assert [entry.label for entry in one.entries] == ["joint", "joint (pulled)"]
+    (one,) = boards([(paths[1], results[0]), (Path("out/other/pck.json"), results[1])])
+    assert [e.label for e in one.entries] == ["joint (pulled/seed-0/joint)", "joint (other)"]
