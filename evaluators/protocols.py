@@ -7,10 +7,9 @@ into the result. A preset whose numbers would change gets a higher version; its 
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TypeVar
 
-from jladkit.errors import UsageError
+from jladkit.errors import UsageError, did_you_mean
 
 Preset = TypeVar("Preset")
 
@@ -24,8 +23,7 @@ def find(presets: Mapping[str, Preset], name: str | None, metric: str) -> Preset
     if name is None:
         return next(iter(presets.values()))
     if name not in presets:
-        near = get_close_matches(name, presets, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, presets)
         raise UsageError(
             f"Unknown protocol {name!r} for {metric}.{hint} Known: {', '.join(presets)}."
         )

@@ -8,12 +8,11 @@ package or of a file in the current folder.
 
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from jladkit.errors import UsageError
+from jladkit.errors import UsageError, did_you_mean
 
 SOURCES = {
     "caltech101": "jladkit.builders.caltech101:command",
@@ -85,8 +84,7 @@ def load(kind: str, name: str) -> Any:
     """
     known = names(kind)
     if name not in known and ":" not in name:
-        near = get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, known)
         raise UsageError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
     module, _, attribute = known.get(name, name).partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), attribute)):

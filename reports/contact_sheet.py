@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from jladkit.formats.dataset import Dataset
 from jladkit.reports.palette import COLOURS
 
-SHAPES = ("disc", "square", "triangle")
+SHAPES = ("disc", "square", "triangle", "diamond")  # as in palette.MARKERS
 TILE = 200  # pixels of a picture's longer side
 CAPTION = 14
 GAP = 6
@@ -110,8 +110,13 @@ def marker(draw: ImageDraw.ImageDraw, x: float, y: float, k: int) -> None:
             draw.ellipse([x - r, y - r, x + r, y + r], fill=fill)
         elif shape == "square":
             draw.rectangle([x - r, y - r, x + r, y + r], fill=fill)
-        else:
+        elif shape == "triangle":
             draw.polygon([(x, y - 1.3 * r), (x - 1.2 * r, y + r), (x + 1.2 * r, y + r)], fill=fill)
+        else:
+            across = 1.3 * r
+            draw.polygon(
+                [(x, y - across), (x + across, y), (x, y + across), (x - across, y)], fill=fill
+            )
 
 
 def cross(draw: ImageDraw.ImageDraw, x: float, y: float, fill: str) -> None:

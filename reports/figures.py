@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jladkit.errors import JladkitError
+from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.files import written_aside
 from jladkit.formats.predictions import Predictions
-from jladkit.reports.palette import COLOURS
+from jladkit.reports.palette import COLOURS, look
 from jladkit.reports.tables import Board, percent
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -25,11 +25,15 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "svg.hashsalt": "jladkit",  # else ids in the file differ from run to run
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # TrueType: journals refuse the other kind, and text stays text
 }
+# By a file's ending: what would differ from run to run, left out.
+KINDS = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
 
 
 def pck_curve(board: Board) -> Figure:
@@ -161,7 +165,7 @@ def matched_pairs(data: Dataset, predictions: Sequence[Predictions], count: int 
     """Pairs as pictures: the source with its keypoints, then one target for each method.
 
     In a target, a ring is where a keypoint is, a dot where the method put it, a line the error.
-    A keypoint has one colour and one marker number in the whole row.
+    A keypoint has one colour and one marker in every row.
 
     Args:
         data: the data set of all `predictions`.
@@ -232,9 +236,9 @@ def draw_source(axes: Axes, data: Dataset, row: int) -> None:
     """The source's picture with the keypoints that count."""
     source = int(data.pair_source[row])
     show(axes, data, source)
-    for place, keypoint in enumerate(common(data, row)):
+    for keypoint in common(data, row):
         x, y = data.object_keypoints[source, keypoint]
-        dot(axes, x, y, place)
+        dot(axes, x, y, keypoint)
     axes.set_title(f"{data.categories[data.pair_category[row]]}, pair {row}", fontsize=9)
 
 
@@ -242,23 +246,22 @@ def draw_target(axes: Axes, data: Dataset, row: int, points: np.ndarray, method:
     """The target's picture with the annotated (ring) and predicted (dot) keypoints."""
     target = int(data.pair_target[row])
     show(axes, data, target)
-    for place, keypoint in enumerate(common(data, row)):
+    for keypoint in common(data, row):
         (x, y), (u, v) = data.object_keypoints[target, keypoint], points[keypoint]
-        colour = COLOURS[place % len(COLOURS)]
+        colour = look(keypoint)[0]
         axes.plot([x, u], [y, v], color="white", linewidth=2.6, alpha=0.8, solid_capstyle="round")
         axes.plot([x, u], [y, v], color=colour, linewidth=1.4, solid_capstyle="round")
         for size, edge, width in ((9, "white", 3.2), (9, colour, 1.7)):
             axes.plot(x, y, "o", markersize=size, markerfacecolor="none",
                       markeredgecolor=edge, markeredgewidth=width)  # fmt: skip
-        dot(axes, u, v, place)
+        dot(axes, u, v, keypoint)
     axes.set_title(method, fontsize=9)
 
 
-def dot(axes: Axes, x: float, y: float, place: int) -> None:
-    """A filled mark in the colour of a keypoint; the eighth has the first one's colour and another
-    shape."""
-    axes.plot(x, y, marker="os^D"[place // len(COLOURS) % 4], markersize=6,
-              color=COLOURS[place % len(COLOURS)], markeredgecolor="white",
+def dot(axes: Axes, x: float, y: float, number: int, size: float = 6) -> None:
+    """A filled mark in the look of a keypoint or landmark, with a rim that shows on any ground."""
+    colour, marker = look(number)
+    axes.plot(x, y, marker=marker, markersize=size, color=colour, markeredgecolor="white",
               markeredgewidth=0.9)  # fmt: skip
 
 
@@ -271,9 +274,27 @@ def show(axes: Axes, data: Dataset, row: int) -> None:
     axes.set_ylim(height - 0.5 + margin, -0.5 - margin)
 
 
+def kind_of(path: Path) -> str:
+    """The format that a file's ending asks for.
+
+    Raises:
+        UsageError: figures are not written in it.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in KINDS:
+        raise UsageError(
+            f"{path} must end in .pdf or .svg (vectors) or in .png, for that is what figures are "
+            "written as."
+        )
+    return kind
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the path's suffix, whole; the same figure, the same bytes."""
-    kind = path.suffix.removeprefix(".")
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    """Write a figure in the format of the path's ending, whole; the same figure, the same bytes.
+
+    Raises:
+        UsageError: figures are not written in that format.
+    """
+    kind = kind_of(path)
     with written_aside(path) as aside, matplotlib.rc_context(STYLE):  # pyright: ignore[reportArgumentType]
-        figure.savefig(aside, format=kind, dpi=150, metadata=metadata, facecolor="white")
+        figure.savefig(aside, format=kind, dpi=150, metadata=KINDS[kind], facecolor="white")

@@ -1,66 +1,99 @@
 """Pictures of what a method says about somebody's own photographs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import ConnectionPatch
+from matplotlib.patheffects import withStroke
 from PIL import Image
 from scipy.ndimage import map_coordinates, zoom
 
-from jladkit.reports.palette import COLOURS
+from jladkit.reports.figures import STYLE, dot
+from jladkit.reports.palette import look
 
-MARKERS = ("o", "s", "^")  # after the colours, another shape
-STYLE = {"font.family": "sans-serif", "font.size": 9}
+FEW = 12  # points: up to so many are tied by lines and numbered
 COLUMNS = 6
+NO_GRID = STYLE | {"font.size": 9, "axes.grid": False}
 
 
-def match_figure(source: Image.Image, target: Image.Image, found: Any) -> Figure:
+def match_figure(
+    source: Image.Image, target: Image.Image, found: Any, names: tuple[str, str]
+) -> Figure:
     """Source and target with the points, the target warped onto the source, and its uncertainty.
 
     Args:
         found: a jladkit.training.own.Match.
+        names: what the two pictures are called.
     """
     panels = 3 if found.field_log_sigma is None else 4
-    with matplotlib.rc_context(STYLE):  # pyright: ignore[reportArgumentType]
-        figure = Figure(figsize=(3.2 * panels, 3.4), layout="constrained")
-        axes = figure.subplots(1, panels)
-        show(axes[0], source, "source")
-        dots(axes[0], found.points)
-        show(axes[1], target, "target")
-        dots(axes[1], found.moved)
+    # The pictures stand beside each other at one height, each as wide as it is.
+    widths = [source.width / source.height, target.width / target.height]
+    widths += [widths[0]] * (panels - 2)
+    height = min(3.4, 14 / sum(widths))
+    with matplotlib.rc_context(NO_GRID):  # pyright: ignore[reportArgumentType]
+        figure = Figure(figsize=(height * sum(widths) + 0.4, height + 0.75), layout="constrained")
+        axes = figure.subplots(1, panels, width_ratios=widths)
+        few = len(found.points) <= FEW
+        for axis, picture, points, head in (
+            (axes[0], source, found.points, f"source: {names[0]}"),
+            (axes[1], target, found.moved, f"target: {names[1]}"),
+        ):
+            show(axis, picture, head)
+            dots(axis, points, few)
+        if few:
+            tie(axes[0], axes[1], found)
         show(axes[2], warped(target, found.field, source.size), "target, warped onto the source")
+        if few:
+            rings(axes[2], found.points, range(len(found.points)))
         if panels == 4:
-            width, height = source.size
-            image = axes[3].imshow(
-                found.field_log_sigma, extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-                cmap="cividis",
+            draw_log_sigma(axes[3], found.field_log_sigma, source)
+            axes[3].set_title("how unsure, over the source", loc="left", fontsize=9)
+            figure.colorbar(
+                axes[3].images[1], ax=axes[3], location="bottom", shrink=0.9, aspect=25, pad=0.02,
+                label="log sigma; bright: less sure",
             )  # fmt: skip
-            axes[3].set_title("log sigma: less sure where bright", loc="left", fontsize=9)
-            axes[3].set_axis_off()
-            figure.colorbar(image, ax=axes[3], shrink=0.8)
         return figure
 
 
-def landmark_figure(images: Sequence[Image.Image], points: np.ndarray) -> Figure:
+def landmark_figure(
+    images: Sequence[Image.Image], points: np.ndarray, names: Sequence[str]
+) -> Figure:
     """Pictures with their landmarks, the same colour and shape for the same landmark.
 
     Args:
         points: (B, K, 2) xy in pixels of each picture.
+        names: what the pictures are called.
     """
     columns = min(len(images), COLUMNS)
     rows = -(-len(images) // columns)
-    with matplotlib.rc_context(STYLE):  # pyright: ignore[reportArgumentType]
-        figure = Figure(figsize=(2.2 * columns, 2.3 * rows), layout="constrained")
+    with matplotlib.rc_context(NO_GRID):  # pyright: ignore[reportArgumentType]
+        figure = Figure(figsize=(2.4 * columns, 2.6 * rows + 0.4), layout="constrained")
         axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
         for axis in axes:
             axis.set_axis_off()
-        for axis, image, own in zip(axes, images, points, strict=False):
-            show(axis, image, "")
+        for axis, image, own, name in zip(axes, images, points, names, strict=False):
+            show(axis, image, name)
             dots(axis, own)
+        key(figure, points.shape[1])
         return figure
+
+
+def key(figure: Figure, count: int, word: str = "landmark") -> None:
+    """A legend below a figure: which look is which number."""
+    handles = [
+        Line2D([], [], color=colour, marker=marker, markeredgecolor="white",
+                                markersize=7, linestyle="none", label=str(number))
+        for number in range(count) for colour, marker in [look(number)]
+    ]  # fmt: skip
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(count, 14), frameon=False,
+        handletextpad=0.1, columnspacing=1.0, title=word, title_fontsize=8, fontsize=8,
+    )  # fmt: skip
 
 
 def show(axes: Axes, image: Image.Image | np.ndarray, title: str) -> None:
@@ -73,12 +106,76 @@ def show(axes: Axes, image: Image.Image | np.ndarray, title: str) -> None:
     axes.set_ylim(pixels.shape[0] - 0.5, -0.5)
 
 
-def dots(axes: Axes, points: np.ndarray) -> None:
-    """Numbered colours, ringed in black so that they show on any ground."""
+def dots(axes: Axes, points: np.ndarray, numbered: bool = False) -> None:
+    """Points (N, 2) in their looks, `numbered` from 0 if asked for; NaN draws nothing."""
     for number, (x, y) in enumerate(points):
-        marker = MARKERS[number // len(COLOURS) % len(MARKERS)]
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(x, y, marker, color=colour, markersize=6, markeredgecolor="black", clip_on=True)
+        if not np.isfinite([x, y]).all():
+            continue
+        dot(axes, x, y, number)
+        if numbered:
+            text = axes.annotate(str(number), (x, y), (5, 4), textcoords="offset points",
+                                 color="white", fontsize=8, annotation_clip=True)  # fmt: skip
+            text.set_path_effects([withStroke(linewidth=2, foreground="black")])
+
+
+def rings(axes: Axes, points: np.ndarray, numbers: Iterable[int]) -> None:
+    """Those of points (K, 2) that have `numbers`, hollow, so that what lies below is seen."""
+    for number in numbers:
+        (x, y), (colour, marker) = points[number], look(number)
+        for edge, width in (("white", 2.4), (colour, 1.3)):
+            axes.plot(x, y, marker=marker, markersize=6, markerfacecolor="none",
+                      markeredgecolor=edge, markeredgewidth=width)  # fmt: skip
+
+
+def tie(left: Axes, right: Axes, found: Any) -> None:
+    """Lines from the points of one panel to where they lie in the other."""
+    for number, (start, end) in enumerate(zip(found.points, found.moved, strict=True)):
+        if np.isfinite([*start, *end]).all():
+            left.figure.add_artist(ConnectionPatch(
+                tuple(start), tuple(end), "data", "data", axesA=left, axesB=right,
+                color=look(number)[0], linewidth=1, alpha=0.8,
+            ))  # fmt: skip
+
+
+def draw_log_sigma(
+    axes: Axes,
+    log_sigma: np.ndarray,
+    picture: Image.Image,
+    ends: tuple[float, float] | None = None,
+) -> None:
+    """A map (cells, cells) over its picture in grey; `ends` are the values of its darkest and
+    brightest colour."""
+    show(axes, grey(picture), "")
+    low, high = ends if ends is not None else (None, None)
+    over(axes, log_sigma, (-0.5, -0.5, picture.width - 0.5, picture.height - 0.5), "cividis", low,
+         high)  # fmt: skip
+
+
+def grey(picture: Image.Image) -> np.ndarray:
+    """A picture without its colours, and paler, to lie below a map."""
+    return np.asarray(picture.convert("L").convert("RGB")) // 2 + 127
+
+
+def over(
+    axes: Axes,
+    values: np.ndarray,
+    box: Sequence[float],
+    colours: str,
+    low: float | None,
+    high: float | None,
+) -> None:
+    """A map of values, row first, laid over what is drawn already.
+
+    Args:
+        box: x1, y1, x2, y2 of the map's edges in pixels of the picture; may lie outside it.
+        low, high: the values of the darkest and brightest colour; None for the map's own.
+    """
+    ends = axes.get_xlim(), axes.get_ylim()
+    left, upper, right, lower = box
+    axes.imshow(values, extent=(left, right, lower, upper), cmap=colours, vmin=low, vmax=high,
+                alpha=0.75, interpolation="nearest")  # fmt: skip
+    axes.set_xlim(*ends[0])
+    axes.set_ylim(*ends[1])
 
 
 def warped(target: Image.Image, field: np.ndarray, size: tuple[int, int]) -> np.ndarray:

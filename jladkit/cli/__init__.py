@@ -1,12 +1,14 @@
 """The command line. A command's module is imported when the command is called, not before."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
-from jladkit.errors import JladkitError
+from jladkit.errors import JladkitError, did_you_mean
 
 COMMANDS = {
     "baselines": "jladkit.cli.baselines:command",
@@ -16,12 +18,14 @@ COMMANDS = {
     "detect": "jladkit.cli.match:detect_command",
     "evaluate": "jladkit.cli.evaluate:command",
     "export-pairs": "jladkit.cli.export:command",
+    "figure": "jladkit.cli.figure:command",
     "inspect": "jladkit.cli.inspect:command",
     "list": "jladkit.cli.list:command",
     "match": "jladkit.cli.match:match_command",
     "predict": "jladkit.cli.predict:command",
     "report": "jladkit.cli.report:command",
     "reproduce": "jladkit.cli.reproduce:command",
+    "submit": "jladkit.cli.submit:command",
     "train": "jladkit.cli.train:command",
 }
 
@@ -33,12 +37,14 @@ SUMMARIES = {
     "detect": "The landmarks of your own photographs.",
     "evaluate": "Score a method, a checkpoint or a predictions file: PCK, IOD.",
     "export-pairs": "Write a split's pairs as files, for methods that know nothing of jladkit.",
+    "figure": "One figure as PDF, SVG or PNG: the paper's, and those beside them.",
     "inspect": "Summarise a file or a training; draw its pairs or its curves.",
     "list": "What there is: datasets, methods, metrics, protocols, recipes.",
     "match": "Where the points of one photograph lie in another.",
     "predict": "Store what a method says about a split.",
     "report": "Tables and figures from result files.",
     "reproduce": "Table 1 on your data: separate against joint learning, with controls.",
+    "submit": "Add a result to a folder that is a leaderboard.",
     "train": "Train a method.",
 }
 
@@ -69,6 +75,26 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click has it, but a name that is none is told what it may have been meant for."""
+        name, known = args[0], self.table()
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(
+                f"No such command {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}."
+            )
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and summaries without importing any command, then the group's own options."""
+        own = [
+            CompletionItem(name, help=self.summaries.get(name))
+            for name in self.table()
+            if name.startswith(incomplete)
+        ]
+        return own + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List names and summaries without importing any command."""
         with formatter.section("Commands"):
@@ -94,6 +120,7 @@ def main() -> None:
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except click.ClickException as error:
+        add_hint(error)
         error.show()
         sys.exit(error.exit_code)
     except JladkitError as error:
@@ -101,3 +128,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output, `head` say, has had enough
         sys.exit(141)
+
+
+def add_hint(error: click.ClickException) -> None:
+    """Tell a value that is none of an option's choices what it may have been meant for."""
+    kind = getattr(getattr(error, "param", None), "type", None)
+    word = re.match(r"(['\"])(.*?)\1 is not", error.message)  # all that click says of the value
+    if isinstance(kind, click.Choice) and word is not None:
+        error.message += did_you_mean(word[2], map(str, kind.choices))

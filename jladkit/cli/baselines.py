@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from jladkit import registry
+from jladkit.cli import offers
 from jladkit.cli.demo import cell, step
 from jladkit.cli.text import grid
 from jladkit.errors import UsageError
@@ -27,10 +28,11 @@ Test = tuple[Path, list[str]]  # a data set, and the protocols that score it
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of it all.")
 @click.option(
-    "--method", "methods", multiple=True,
+    "--method", "methods", multiple=True, shell_complete=offers.methods,
     help="Only these. May be repeated.  [default: all that the metric can score]",
 )  # fmt: skip
-@click.option("--recipe", default="cpu", show_default=True, help="As `train` takes it.")
+@click.option("--recipe", default="cpu", show_default=True, shell_complete=offers.recipes,
+              help="As `train` takes it.")  # fmt: skip
 @click.option(
     "--set", "settings", multiple=True, metavar="METHOD:SECTION.KEY=VALUE",
     help="A setting of one method's recipe; without METHOD: of each.",
@@ -78,8 +80,8 @@ def parse_test(text: str) -> Test:
 
 def able(metric: str) -> list[str]:
     """Every method that can be scored by a metric, in order of name."""
-    names = registry.names("method")
-    return [name for name in names if hasattr(registry.load("method", name), DOES[metric])]
+    known = registry.names("method")
+    return [name for name in known if hasattr(registry.load("method", name), DOES[metric])]
 
 
 def settings_of(method: str, settings: Sequence[str]) -> list[str]:

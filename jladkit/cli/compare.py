@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jladkit.cli.evaluate import SeveralAlphas
+from jladkit.cli.several import several
 from jladkit.cli.text import grid
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.files import to_json
@@ -22,7 +22,7 @@ COMPARISON = "jladkit.evaluators.comparison"
 SAME = {"metric": "metric", "protocol": "protocol", "dataset_digest": "data set", "split": "split"}
 
 
-@click.command("compare", cls=SeveralAlphas)
+@click.command("compare", cls=several("--alpha"))
 @click.argument("a", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("b", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jladkit.cli import offers
+from jladkit.cli.several import several
 from jladkit.cli.text import (
     dense_lines,
     iod_lines,
@@ -42,31 +44,7 @@ PARTS = ("pair", "back", "object")
 PERCENT = "In percent, with 95 % intervals (bootstrap)."
 
 
-class SeveralAlphas(click.Command):
-    """Lets one --alpha be followed by several numbers."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        spelled: list[str] = []
-        after_alpha = False
-        for arg in args:
-            after_alpha = after_alpha and is_number(arg)
-            if after_alpha and spelled[-1] != "--alpha":
-                spelled.append("--alpha")
-            spelled.append(arg)
-            after_alpha = after_alpha or arg == "--alpha" or arg.startswith("--alpha=")
-        return super().parse_args(ctx, spelled)
-
-
-def is_number(text: str) -> bool:
-    """Whether `text` spells a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-@click.command(cls=SeveralAlphas)
+@click.command(cls=several("--alpha"))
 @click.option(
     "--metric",
     type=click.Choice(list(names("metric"))),
@@ -76,7 +54,11 @@ def is_number(text: str) -> bool:
 )
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="A dataset.h5.")
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
-@click.option("--method", help="A method that needs no training: its name, or module:Class.")
+@click.option(
+    "--method",
+    shell_complete=offers.methods,
+    help="A method that needs no training: its name, or module:Class.",
+)
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
@@ -106,6 +88,7 @@ def is_number(text: str) -> bool:
 )
 @click.option(
     "--protocol",
+    shell_complete=offers.protocols,
     help="The preset to score by; of PCK and IOD also `all`. PCK: jlad (default), scnet, rocco-pf, hpf, "
     "spair, willow-kp, dhpf, cats, sfnet, dense-matching, dift-point, sd-dino ... "
     "IOD: imm (default), imm-bias, strucrep, paper, saic, mallis, stable-keypoints, halves, "

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from jladkit import registry
+from jladkit.cli.offers import presets_of
 from jladkit.cli.text import grid
 
 KINDS = ("datasets", "methods", "metrics", "protocols", "recipes")
@@ -64,9 +65,8 @@ def protocols() -> list[list[str]]:
     """The presets of every metric, with their versions."""
     rows: list[list[str]] = []
     for metric in registry.names("metric"):
-        module = module_of("metric", metric)
-        presets = getattr(module, f"{metric.upper()}_PROTOCOLS", {})
-        rows += [[metric, f"{p.name} {p.version}", p.summary] for p in presets.values()]
+        presets = presets_of(metric).values()
+        rows += [[metric, f"{p.name} {p.version}", p.summary] for p in presets]
     return rows
 
 

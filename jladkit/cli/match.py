@@ -9,21 +9,33 @@ import click
 import numpy as np
 
 from jladkit import registry
+from jladkit.cli import offers
+from jladkit.cli.several import several
+from jladkit.cli.text import grid
 from jladkit.errors import UsageError
 from jladkit.formats.files import make_folder, to_json, write_text, written_aside
 
+PRINTED = 12  # points at most
 SPREAD = 6  # rows and columns of points where none are given
+METHOD = click.option(
+    "--method", shell_complete=offers.methods,
+    help="A method that needs no training: its name, or module:Class.",
+)  # fmt: skip
+CHECKPOINT = click.option(
+    "--checkpoint", type=click.Path(path_type=Path),
+    help="What `jladkit train` left; with --method, weights that the method's authors released.",
+)  # fmt: skip
 
 
-@click.command("match")
+@click.command("match", cls=several("--points"))
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
-    "--points", multiple=True, metavar="X,Y",
-    help="A point of SOURCE, in its pixels. May be repeated.  [default: 36 spread over it]",
+    "--points", multiple=True, metavar="X,Y ...",
+    help="Points of SOURCE, in its pixels.  [default: 36 spread over it]",
 )  # fmt: skip
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="What `jladkit train` left.")
-@click.option("--method", help="A method that needs no training: its name, or module:Class.")
+@CHECKPOINT
+@METHOD
 @click.option("--category", default="", help="What both show, for methods that ask.")
 @click.option(
     "--out",
@@ -45,18 +57,24 @@ def match_command(
     """Where the points of one photograph lie in another of the same category.
 
     match.png has both pictures with the points, the target warped onto the source, and where the
-    method is unsure, if it says. match.json has the numbers, xy in pixels.
+    method is unsure, if it says. match.json has the numbers: xy in pixels of each photograph, (0, 0)
+    being the centre of its top left pixel. Up to twelve points are printed too.
 
     \b
-    jladkit match cat1.jpg cat2.jpg --points 120,80 --checkpoint runs/animals --out matched
+    jladkit match cat1.jpg cat2.jpg --points 120,80 60,75 --checkpoint runs/animals --out matched
+    jladkit match cat1.jpg cat2.jpg --method nearest --out matched
     """
     from jladkit.training.own import match, open_picture
 
-    instance = loaded(method, checkpoint, device)
     pictures = open_picture(source), open_picture(target)
-    asked = parse_points(points) if points else spread(*pictures[0].size)
-    found = match(instance, *pictures, asked, category)
-    figure = registry.load("metric", "jladkit.reports.own:match_figure")(*pictures, found)
+    asked = spread(*pictures[0].size)
+    if points:
+        asked = parse_points(points)
+        check_inside(asked, source, pictures[0].size)
+    instance, where = loaded(method, checkpoint, device)
+    found = match(instance, *pictures, asked, category, where)
+    draw = registry.load("metric", "jladkit.reports.own:match_figure")
+    figure = draw(*pictures, found, (source.name, target.name))
     make_folder(out)
     with written_aside(out / "match.png") as aside:
         figure.savefig(aside, format="png", dpi=150)
@@ -72,12 +90,14 @@ def match_command(
     said = {"method": instance.name, "source": source.name, "target": target.name, "points": rows}
     write_text(out / "match.json", to_json(said) + "\n")
     click.echo(f"Wrote {out / 'match.png'} and {out / 'match.json'}.", err=True)
+    if len(rows) <= PRINTED:
+        click.echo("\n".join(as_table(rows)))
 
 
 @click.command("detect")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="What `jladkit train` left.")
-@click.option("--method", help="A method that needs no training: its name, or module:Class.")
+@CHECKPOINT
+@METHOD
 @click.option("--category", default="", help="What the pictures show, for methods that ask.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path),
@@ -101,10 +121,11 @@ def detect_command(
     """
     from jladkit.training.own import detect, open_picture
 
-    instance = loaded(method, checkpoint, device)
     pictures = [open_picture(path) for path in images]
-    found = detect(instance, pictures, category)
-    figure = registry.load("metric", "jladkit.reports.own:landmark_figure")(pictures, found)
+    instance, where = loaded(method, checkpoint, device)
+    found = detect(instance, pictures, category, where)
+    draw = registry.load("metric", "jladkit.reports.own:landmark_figure")
+    figure = draw(pictures, found, [path.name for path in images])
     make_folder(out)
     with written_aside(out / "landmarks.png") as aside:
         figure.savefig(aside, format="png", dpi=150)
@@ -118,8 +139,8 @@ def detect_command(
     click.echo(f"Wrote {out / 'landmarks.png'} and {out / 'landmarks.csv'}.", err=True)
 
 
-def loaded(method: str | None, checkpoint: Path | None, device: str) -> Any:
-    """The method, which here has no data set to be prepared on.
+def loaded(method: str | None, checkpoint: Path | None, device: str) -> tuple[Any, Any]:
+    """The method, which here has no data set to be prepared on, and the torch device.
 
     Raises:
         UsageError: it needs one.
@@ -127,7 +148,7 @@ def loaded(method: str | None, checkpoint: Path | None, device: str) -> Any:
     from jladkit.training.prediction import device_named, load_method
 
     where = device_named(device)
-    return load_method(None, method, checkpoint, where)
+    return load_method(None, method, checkpoint, where), where
 
 
 def parse_points(words: tuple[str, ...]) -> np.ndarray:
@@ -147,6 +168,28 @@ def parse_points(words: tuple[str, ...]) -> np.ndarray:
     if not np.isfinite(points).all():
         raise UsageError("--points must be finite numbers.")
     return points
+
+
+def check_inside(points: np.ndarray, path: Path, size: tuple[int, int]) -> None:
+    """Raise UsageError unless all points (N, 2) lie in a picture of this width and height."""
+    outside = ((points < -0.5) | (points > np.array(size) - 0.5)).any(axis=1)
+    if outside.any():
+        x, y = points[outside][0].tolist()
+        raise UsageError(
+            f"--points {x:g},{y:g} lies outside {path}, which is {size[0]} x {size[1]} pixels."
+        )
+
+
+def as_table(rows: list[dict[str, Any]]) -> list[str]:
+    """Points as a person reads them."""
+    told = any(row["log_sigma"] is not None for row in rows)
+    head = ["point", "source x,y", "target x,y", *(["log sigma"] if told else [])]
+    cells = [
+        [str(number), *(",".join(f"{v:.1f}" for v in row[end]) for end in ("source", "target")),
+         *([f"{row['log_sigma']:.2f}"] if told else [])]
+        for number, row in enumerate(rows)
+    ]  # fmt: skip
+    return grid(head, cells)
 
 
 def spread(width: int, height: int) -> np.ndarray:

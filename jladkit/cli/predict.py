@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from jladkit.cli import offers
 from jladkit.formats.dataset import SPLITS, open_dataset
 from jladkit.formats.files import check_output
 from jladkit.formats.predictions import write_predictions
@@ -12,7 +13,11 @@ from jladkit.formats.predictions import write_predictions
 @click.command("predict")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="A dataset.h5.")
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
-@click.option("--method", help="Name of a method that needs no training, or module:Class.")
+@click.option(
+    "--method",
+    shell_complete=offers.methods,
+    help="Name of a method that needs no training, or module:Class.",
+)
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),

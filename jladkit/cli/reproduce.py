@@ -9,6 +9,7 @@ import click
 import pandas as pd
 
 from jladkit import registry
+from jladkit.cli import offers
 from jladkit.cli.demo import step
 from jladkit.cli.text import grid
 from jladkit.formats.dataset import open_dataset
@@ -63,7 +64,8 @@ SCORES = (("pck", "jlad", "pck@0.1"), ("iod", "recommended", "iod:recommended"))
     "--run", "runs", multiple=True, type=click.Choice(list(RUNS)),
     help="Only these runs, and the rows they give.  [default: all]",
 )  # fmt: skip
-@click.option("--recipe", default="cpu", show_default=True, help="As `train` takes it.")
+@click.option("--recipe", default="cpu", show_default=True, shell_complete=offers.recipes,
+              help="As `train` takes it.")  # fmt: skip
 @click.option(
     "--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="As `train` takes it."
 )
@@ -137,11 +139,10 @@ def items_path(folder: Path, row: Row, seed: int, metric: str, protocol: str) ->
     return within / f"{metric}-{protocol}-test.parquet"
 
 
-def table(folder: Path, rows: Sequence[Row], seeds: Sequence[int], name: str) -> list[str]:
-    """Table 1 in words: both scores with intervals, and what they are above the control."""
+def measured(folder: Path, rows: Sequence[Row], seeds: Sequence[int]) -> list[list[Any]]:
+    """For each of SCORES, a jladkit.evaluators.seeds.SeedRow for each row."""
     rows_of = registry.load("metric", "jladkit.evaluators.seeds:rows_of_seeds")
     labels = [row.label for row in rows]
-    reference = CONTROL if CONTROL in labels else labels[0]
     columns: list[list[Any]] = []
     for metric, protocol, column in SCORES:
         tables = {
@@ -150,7 +151,19 @@ def table(folder: Path, rows: Sequence[Row], seeds: Sequence[int], name: str) ->
             ]
             for row in rows
         }
-        columns.append(rows_of(tables, column, reference))
+        columns.append(rows_of(tables, column, reference_of(labels)))
+    return columns
+
+
+def reference_of(labels: Sequence[str]) -> str:
+    """The row that the others are compared with."""
+    return CONTROL if CONTROL in labels else labels[0]
+
+
+def table(folder: Path, rows: Sequence[Row], seeds: Sequence[int], name: str) -> list[str]:
+    """Table 1 in words: both scores with intervals, and what they are above the control."""
+    labels = [row.label for row in rows]
+    columns = measured(folder, rows, seeds)
     head = ["", "PCK@0.1", "less the reference", "IOD", "less the reference"]
     body = [
         [label, *(cell for found in columns for cell in cells(found[at]))]
@@ -159,7 +172,7 @@ def table(folder: Path, rows: Sequence[Row], seeds: Sequence[int], name: str) ->
     lines = grid(head, body)
     return [
         f"{name}: {len(seeds)} seeds, mean [95 % interval over images] ± deviation over seeds, percent.",
-        f"Reference: {reference}.",
+        f"Reference: {reference_of(labels)}.",
         "",
         *lines,
     ]

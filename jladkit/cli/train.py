@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from jladkit import registry
+from jladkit.cli import offers
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import open_dataset
 from jladkit.formats.files import check_folder
@@ -12,9 +13,15 @@ from jladkit.formats.files import check_folder
 
 @click.command("train")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="A dataset.h5.")
-@click.option("--method", required=True, help="Name of a method, or module:Class.")
+@click.option(
+    "--method",
+    required=True,
+    shell_complete=offers.methods,
+    help="Name of a method, or module:Class.",
+)
 @click.option(
     "--recipe",
+    shell_complete=offers.recipes,
     default="cpu",
     show_default=True,
     help="Name of a recipe of the method (cpu, paper), or a .toml file.",

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from jladkit.errors import JladkitError, UsageError
+from jladkit.errors import JladkitError, UsageError, did_you_mean
 
 Section = TypeVar("Section")
 Table = dict[str, dict[str, Any]]
@@ -65,10 +65,10 @@ def recipe_text(method: str, recipe: str) -> tuple[str, str]:
     file = folder / f"{method}-{recipe}.toml"
     if not file.is_file():
         known = [f.name for f in folder.iterdir() if f.name.startswith(f"{method}-")]
-        named = ", ".join(sorted(n.removeprefix(f"{method}-").removesuffix(".toml") for n in known))
+        short = sorted(n.removeprefix(f"{method}-").removesuffix(".toml") for n in known)
         raise UsageError(
-            f"The method {method} has no recipe {recipe!r}. It has: {named or 'none'}; "
-            "or give the path of a .toml file."
+            f"The method {method} has no recipe {recipe!r}.{did_you_mean(recipe, short)} It has: "
+            f"{', '.join(short) or 'none'}; or give the path of a .toml file."
         )
     return file.name, file.read_text(encoding="utf-8")
 
@@ -101,7 +101,8 @@ def fill(sections: Mapping[str, type[Any]], table: Table) -> dict[str, Any]:
     """
     unknown = table.keys() - sections.keys()
     if unknown:
-        raise UsageError(f"Unknown section [{min(unknown)}]. Known: {', '.join(sections)}.")
+        hint = did_you_mean(min(unknown), sections)
+        raise UsageError(f"Unknown section [{min(unknown)}].{hint} Known: {', '.join(sections)}.")
     return {name: fill_section(name, cls, table.get(name, {})) for name, cls in sections.items()}
 
 
@@ -111,7 +112,8 @@ def fill_section(name: str, cls: type[Section], values: Mapping[str, Any]) -> Se
     known = [f.name for f in fields(cls)]  # pyright: ignore[reportArgumentType]
     for key, value in values.items():
         if key not in known:
-            raise UsageError(f"[{name}] has no key {key!r}. Known: {', '.join(known)}.")
+            hint = did_you_mean(key, known)
+            raise UsageError(f"[{name}] has no key {key!r}.{hint} Known: {', '.join(known)}.")
         wanted = hints[key]
         if not is_a(value, wanted):
             raise UsageError(f"{name}.{key} must be {KINDS[wanted]}, but is {value!r}.")

@@ -1,0 +1,46 @@
+"""What the shell offers for options whose values are names (click's shell_complete)."""
+
+from importlib import import_module, resources
+from typing import Any
+
+import click
+
+from jladkit import registry
+
+Offers = list[str]
+
+
+def methods(ctx: click.Context, param: click.Parameter, incomplete: str) -> Offers:
+    """Registered methods."""
+    return beginning(registry.names("method"), incomplete)
+
+
+def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> Offers:
+    """Recipes in the package: of --method where it stands before, else of all methods."""
+    method = ctx.params.get("method")
+    stems = [file.name.removesuffix(".toml") for file in resources.files("jladkit.recipes").iterdir()
+             if file.name.endswith(".toml")]  # fmt: skip
+    found = {recipe for own, _, recipe in (stem.rpartition("-") for stem in stems)
+             if method in (None, own)}  # fmt: skip
+    return beginning(sorted(found), incomplete)
+
+
+def protocols(ctx: click.Context, param: click.Parameter, incomplete: str) -> Offers:
+    """The presets of --metric where it stands before, else of all metrics; and `all`."""
+    metric = ctx.params.get("metric")
+    wanted = registry.names("metric") if metric is None else [metric]
+    found: list[str] = []
+    for name in wanted:
+        found += presets_of(name)
+    return beginning([*dict.fromkeys(found), "all"], incomplete)
+
+
+def presets_of(metric: str) -> dict[str, Any]:
+    """{name: preset} of a metric; nothing where it has none."""
+    module = import_module(registry.load("metric", metric).__module__)
+    return getattr(module, f"{metric.upper()}_PROTOCOLS", {})
+
+
+def beginning(names: Any, incomplete: str) -> Offers:
+    """Those of `names` that begin with what was typed."""
+    return [name for name in names if name.startswith(incomplete)]
