@@ -36,8 +36,12 @@ def match_figure(
     widths += [widths[0]] * (panels - 2)
     height = min(3.4, 14 / sum(widths))
     with matplotlib.rc_context(NO_GRID):  # pyright: ignore[reportArgumentType]
-        figure = Figure(figsize=(height * sum(widths) + 0.4, height + 0.75), layout="constrained")
+        beside = 0.45 if panels == 3 else 1.15  # the titles, and the bar of log sigma
+        size = (height * sum(widths) + 0.4, height + beside)
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, panels, width_ratios=widths)
+        for axis in axes:
+            axis.set_anchor("N")
         few = len(found.points) <= FEW
         for axis, picture, points, head in (
             (axes[0], source, found.points, f"source: {names[0]}"),
@@ -173,7 +177,7 @@ def over(
     ends = axes.get_xlim(), axes.get_ylim()
     left, upper, right, lower = box
     axes.imshow(values, extent=(left, right, lower, upper), cmap=colours, vmin=low, vmax=high,
-                alpha=0.75, interpolation="nearest")  # fmt: skip
+                alpha=0.75, interpolation="bilinear")  # fmt: skip
     axes.set_xlim(*ends[0])
     axes.set_ylim(*ends[1])
 

@@ -11,14 +11,7 @@ import click
 
 from jladkit.cli import offers
 from jladkit.cli.several import several
-from jladkit.cli.text import (
-    dense_lines,
-    iod_lines,
-    pck_lines,
-    protocol_lines,
-    sparsification_lines,
-    variant_lines,
-)
+from jladkit.cli.text import PERCENT, as_text, protocol_lines, variant_lines
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
 from jladkit.formats.files import check_folder, to_json, written_aside
@@ -41,7 +34,6 @@ NEEDS = {
     "sparsification": ("pair",),
 }
 PARTS = ("pair", "back", "object")
-PERCENT = "In percent, with 95 % intervals (bootstrap)."
 
 
 @click.command(cls=several("--alpha"))
@@ -338,27 +330,6 @@ def save(out: Path, result: Result, items: "pd.DataFrame", overwrite: bool) -> P
 def slug(name: str) -> str:
     """`name` as one part of a path."""
     return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "unnamed"
-
-
-def as_text(result: Result, strata: bool) -> str:
-    """A result as a person reads it: percent, intervals in brackets."""
-    protocol = result.protocol
-    lines = [
-        f"{result.title} of {result.method} on {result.dataset}, {result.split} split",
-        f"{protocol['name']} {protocol['version']}: {protocol['summary']}",
-        "",
-    ]
-    if result.metric == "pck":
-        lines += pck_lines(result, strata)
-    elif result.metric == "sparsification":
-        lines += sparsification_lines(result)
-    elif result.metric in ("flow", "transfer"):
-        lines += dense_lines(result.results)
-    else:
-        lines += iod_lines(result)
-    lines += ["", PERCENT]
-    lines += [f"Note: {note}" for note in result.notes]
-    return "\n".join(lines)
 
 
 def all_as_text(results: list[Result], refused: Mapping[str, str]) -> str:

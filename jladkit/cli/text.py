@@ -12,6 +12,29 @@ MEANS = {
     "category_mean": ("category-mean", "mean of categories"),
     "pooled": ("pooled", "pooled points"),
 }
+PERCENT = "In percent, with 95 % intervals (bootstrap)."
+
+
+def as_text(result: Result, strata: bool = False) -> str:
+    """A result as a person reads it: percent, intervals in brackets; with `strata` PCK by what is
+    known of the pairs too."""
+    protocol = result.protocol
+    lines = [
+        f"{result.title} of {result.method} on {result.dataset}, {result.split} split",
+        f"{protocol['name']} {protocol['version']}: {protocol['summary']}",
+        "",
+    ]
+    if result.metric == "pck":
+        lines += pck_lines(result, strata)
+    elif result.metric == "sparsification":
+        lines += sparsification_lines(result)
+    elif result.metric in ("flow", "transfer"):
+        lines += dense_lines(result.results)
+    else:
+        lines += iod_lines(result)
+    lines += ["", PERCENT]
+    lines += [f"Note: {note}" for note in result.notes]
+    return "\n".join(lines)
 
 
 def pck_lines(result: Result, strata: bool = False) -> list[str]:

@@ -144,19 +144,42 @@ def predict(
     for objects of a category that the method has no landmarks for.
 
     Args:
+        method, checkpoint, settings: see `load_method`.
+        The others: see `ask`.
+
+    Raises:
+        UsageError: there is no such method, or no such device.
+        JladkitError: the split has neither pairs nor objects that the method can work on.
+    """
+    where = device_named(device)
+    instance = load_method(data, method, checkpoint, where, settings)
+    return ask(instance, data, split, where, progress, wanted, cells, fit_objects)
+
+
+def ask(
+    instance: Any,
+    data: Dataset,
+    split: str,
+    where: torch.device,
+    progress: bool = True,
+    wanted: Sequence[str] = PARTS,
+    cells: int = CELLS,
+    fit_objects: int | None = None,
+) -> Predictions:
+    """Everything that an instance of a method says about a split.
+
+    Args:
+        where: the device that the instance is on.
         wanted: "pair", keypoints carried from source to target, and how unsure the method is of
             each where it says; "object", landmarks; with "pair" also "back", keypoints from
             target to source, "flow" and "flow_back", the dense fields from source to target and
             back. What goes the same way comes from the same pass over the pairs.
         cells: of a dense field, in each direction.
         fit_objects: how many objects of train at most, drawn with seed 0; None takes all.
-        method, checkpoint, settings: see `load_method`.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
     """
-    where = device_named(device)
-    instance = load_method(data, method, checkpoint, where, settings)
     pairs = data.pairs(split)
     fitted = some_of(data.objects("train"), fit_objects)
     objects = detectable(instance, data, np.union1d(fitted, data.objects(split)))
@@ -184,7 +207,7 @@ def predict(
         split=split,
         dataset=data.name,
         dataset_digest=data.digest,
-        environment=environment(device),
+        environment=environment(str(where)),
         created=now(),
         seconds_per_item=seconds,
         peak_memory=peak_memory(),
