@@ -67,7 +67,7 @@ class StandIns:
     def run(self) -> Path:
         """The folder of a joint training of a few steps."""
         out = self.folder / "run"
-        data = open_dataset(self.dataset("trained"))
+        data = open_dataset(self.dataset("animals"))
         Joint.train(data, "cpu", TINY, out, device=CPU, progress=False)
         return out
 

@@ -45,6 +45,11 @@ def command(result: Path, board: Path) -> None:
                 "predictions by the same protocol."
             )
     path = board / name_of(found)
+    if path.exists():
+        raise JladkitError(
+            f"{path} is there, and scores the same predictions by another protocol of the same name "
+            "and version. Give one of them another name."
+        )
     write_result(path, entry_of(found))
     click.echo(f"Wrote {path}", err=True)
     click.echo(path)
@@ -102,7 +107,7 @@ def name_of(result: Result) -> str:
     """What an entry is called: what is compared, the method, and the start of the digest of its
     predictions."""
     parts = (
-        result.metric, result.protocol["name"], result.dataset, result.split,
-        result.dataset_digest[:6], result.method, result.predictions_digest[:12],
+        result.metric, f"{result.protocol['name']}{result.protocol['version']}", result.dataset,
+        result.split, result.dataset_digest[:6], result.method, result.predictions_digest[:12],
     )  # fmt: skip
     return "-".join(slug(part) for part in parts) + ".json"

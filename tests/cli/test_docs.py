@@ -80,7 +80,7 @@ def test_a_command_on_a_line_runs(
 def shortened(words: tuple[str, ...], values: dict[str, Any]) -> list[str]:
     """What is put behind a command so that it ends soon."""
     if words[:2] == ("build-dataset", "synthetic"):
-        return ["--images", "4", "--category", "car", "--faces", "0"]
+        return ["--images", "12", "--category", "car", "--faces", "0"]
     if words[0] != "train":
         return []
     settings = [*TINY, "train.steps=[2]"]  # the latter is of landmark methods

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from jladkit.cli.match import parse_points, spread
 from jladkit.errors import UsageError
 from jladkit.reports.own import warped
+from jladkit.training.own import detect
 from tests.cli.conftest import Typed
 
 
@@ -47,6 +49,43 @@ def test_points_are_spread_over_the_picture_where_none_are_given(
     rows = json.loads((tmp_path / "out" / "match.json").read_text())["points"]
     assert len(rows) == 36
     assert np.allclose(spread(12, 6)[[0, -1]], [[0.5, 0.0], [10.5, 5.0]])
+
+
+def test_several_points_follow_one_option_and_are_printed(
+    jladkit: Typed, photographs: list[Path], tmp_path: Path
+):
+    code, out, err = jladkit("match", *photographs, "--method", "identity", "--points", "3.5,1.5",
+                             "19.5,9.5", "--out", tmp_path / "out")  # fmt: skip
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["point", "source", "x,y", "target", "x,y"]
+    assert lines[2:] == [["0", "3.5,1.5", "5.5,8.5"], ["1", "19.5,9.5", "29.5,44.5"]]
+
+
+def test_a_point_outside_the_source_is_refused_before_anything_is_loaded(
+    jladkit: Typed, photographs: list[Path], tmp_path: Path
+):
+    code, _, err = jladkit("match", *photographs, "--checkpoint", tmp_path / "none", "--points",
+                           "41,3", "--out", tmp_path / "out")  # fmt: skip
+    assert code == 2 and "--points 41,3 lies outside" in err and "40 x 20 pixels" in err
+
+
+class ThreePoints:
+    """A detector of two categories."""
+
+    name, size, config, categories = "three", 8, {}, ("cat", "dog")
+
+    def detect(self, images: Any, category: Any) -> Any:
+        import torch
+
+        return torch.full((len(images), 3, 2), 3.5)
+
+
+def test_a_detector_of_several_categories_must_be_told_which():
+    picture = Image.new("RGB", (16, 32))
+    with pytest.raises(UsageError, match="one of cat, dog, not ''"):
+        detect(ThreePoints(), [picture], "")
+    assert np.allclose(detect(ThreePoints(), [picture], "dog"), [[[7.5, 15.5]] * 3])
 
 
 def test_a_photograph_is_turned_as_its_camera_says(
@@ -94,9 +133,9 @@ def test_landmarks_of_a_trained_model_are_drawn_and_listed(
     jladkit: Typed, photographs: list[Path], run: Path, tmp_path: Path
 ):
     words = ["detect", *photographs, "--checkpoint", run, "--out", tmp_path / "out"]
-    code, _, err = jladkit(*words)
-    assert code == 2 and "--category must be one of" in err
-    code, _, err = jladkit(*words, "--category", "kind0")
+    code, _, err = jladkit(*words, "--category", "kind1")
+    assert code == 2 and "--category must be one of kind0" in err and "Did you mean 'kind0'?" in err
+    code, _, err = jladkit(*words)  # of one category it need not be told
     assert code == 0, err
     with (tmp_path / "out" / "landmarks.csv").open() as file:
         rows = list(csv.DictReader(file))
