@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jladkit.formats.dataset import SPLITS, Dataset
 from jladkit.formats.describe import AZIMUTH_STEP, DIFFERENCE_STEP, ELEVATION_STEP, describe
@@ -72,7 +73,7 @@ def whole(axes: Axes, values: np.ndarray, title: str) -> None:
         return nothing(axes)
     numbers, counts = np.unique(values, return_counts=True)
     axes.bar(numbers, counts, color=COLOURS[0], width=0.8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def spread(axes: Axes, values: np.ndarray, title: str) -> None:

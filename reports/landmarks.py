@@ -36,8 +36,8 @@ def landmark_pairs(
         lines = -(-len(rows) // across)
         wide = len(blocks) * across
         figure = Figure(figsize=(2 * SIDE * wide, SIDE * lines + 0.8), layout="constrained")
-        parts = np.atleast_1d(figure.subfigures(1, wide, wspace=0.02))
-        for number, part in enumerate(parts):
+        parts = figure.subfigures(1, wide, wspace=0.02, squeeze=False)
+        for number, part in enumerate(np.ravel(parts)):
             block, column = divmod(number, across)
             panels = part.subplots(lines, 2, squeeze=False)
             for axes in np.ravel(panels):

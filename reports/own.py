@@ -54,7 +54,7 @@ def match_figure(
         show(axes[2], warped(target, found.field, source.size), "target, warped onto the source")
         if few:
             rings(axes[2], found.points, range(len(found.points)))
-        if panels == 4:
+        if found.field_log_sigma is not None:
             draw_log_sigma(axes[3], found.field_log_sigma, source)
             axes[3].set_title("how unsure, over the source", loc="left", fontsize=9)
             figure.colorbar(
@@ -194,7 +194,7 @@ def warped(target: Image.Image, field: np.ndarray, size: tuple[int, int]) -> np.
     x, y = (zoom(field[..., k], factors, order=1, mode="nearest", grid_mode=True) for k in (0, 1))
     read = [map_coordinates(pixels[..., c], [y, x], order=1, mode="nearest") for c in range(3)]
     height, width = pixels.shape[:2]
-    outside = (x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)
+    outside = np.logical_or.reduce([x < -0.5, y < -0.5, x > width - 0.5, y > height - 0.5])
     found = np.stack(read, axis=2)
     found[outside] = 255
     return np.clip(np.rint(found), 0, 255).astype(np.uint8)

@@ -42,7 +42,8 @@ def similarity_figure(
             ):
                 show(axis, grey(picture), "")
                 over(axis, maps, box, "inferno", 0, top)
-                dot(axis, *data.object_keypoints[end, keypoint], keypoint)
+                x, y = data.object_keypoints[end, keypoint]
+                dot(axis, x, y, keypoint)
                 if line == 0:
                     axis.set_title(names[keypoint], loc="left", fontsize=9)
         figure.colorbar(

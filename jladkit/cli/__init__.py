@@ -120,8 +120,10 @@ def main() -> None:
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        add_hint(error)
         error.show()
+        hint = hint_of(error)
+        if hint:
+            click.echo(hint, err=True)
         sys.exit(error.exit_code)
     except JladkitError as error:
         click.echo(f"Error: {error}", err=True)
@@ -130,9 +132,10 @@ def main() -> None:
         sys.exit(141)
 
 
-def add_hint(error: click.ClickException) -> None:
-    """Tell a value that is none of an option's choices what it may have been meant for."""
+def hint_of(error: click.ClickException) -> str:
+    """What a value that is none of an option's choices may have been meant for, or ""."""
     kind = getattr(getattr(error, "param", None), "type", None)
     word = re.match(r"(['\"])(.*?)\1 is not", error.message)  # all that click says of the value
-    if isinstance(kind, click.Choice) and word is not None:
-        error.message += did_you_mean(word[2], map(str, kind.choices))
+    if not isinstance(kind, click.Choice) or word is None:
+        return ""
+    return did_you_mean(word[2], map(str, kind.choices)).strip()

@@ -197,11 +197,15 @@ def aligned(
         method = load_method(data, None if trained else name, path, where)
         matches = [
             match(
-                method, *(data.image(int(end[row])) for end in (data.pair_source, data.pair_target)),
-                np.zeros((0, 2)), data.categories[data.pair_category[row]], where,
+                method,
+                data.image(int(data.pair_source[row])),
+                data.image(int(data.pair_target[row])),
+                np.zeros((0, 2)),
+                data.categories[data.pair_category[row]],
+                where,
             )
             for row in rows
-        ]  # fmt: skip
+        ]
         found.append(kind(label or method.name, matches))
     return found
 

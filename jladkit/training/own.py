@@ -99,13 +99,13 @@ def match(
     size = method.size
     own = torch.from_numpy(to_square(points[None], sizes([source]), size)).float()
     asked = torch.cat([own, centres(CELLS, size)[None]], dim=1).to(device)
-    pair = (*(as_batch(image, size, device) for image in (source, target)), asked, [category])
+    pair = as_batch(source, size, device), as_batch(target, size, device), asked, [category]
     log_sigma: Tensor | None = None
     with torch.inference_mode():
         if isinstance(method, UnsureMatcher):
             moved, log_sigma = method.transfer_with_log_sigma(*pair)
         elif isinstance(method, EncodedUnsureMatcher):
-            first, second = (method.encode(images) for images in pair[:2])
+            first, second = method.encode(pair[0]), method.encode(pair[1])
             moved, log_sigma = method.transfer_encoded_with_log_sigma(
                 first, second, asked, [category]
             )

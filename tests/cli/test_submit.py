@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.reports.test_tables import iod_result, pck_result
 DIGESTS = {"dataset_digest": "ab" * 32, "predictions_digest": "cd" * 32}
 
 
-def result(folder: Path, name: str = "result.json", **changes: object) -> Path:
+def result(folder: Path, name: str = "result.json", **changes: Any) -> Path:
     rows = [{**row, "strata": {"keypoint": {"car roof": one}, "truncated": {"both": one}}}
             for row in pck_result().results for one in [row["categories"]["car"]]]  # fmt: skip
     given = {**DIGESTS, "results": rows, "items": "result.parquet", **changes}
@@ -67,7 +68,7 @@ def test_the_same_predictions_are_no_second_entry_under_any_name(jladkit: Typed,
     ],
 )
 def test_what_nobody_could_verify_is_refused(
-    jladkit: Typed, tmp_path: Path, changes: dict[str, object], said: str
+    jladkit: Typed, tmp_path: Path, changes: dict[str, Any], said: str
 ):
     code, _, err = jladkit("submit", result(tmp_path, **changes), "--to", tmp_path / "board")
     assert code == 1 and said in err

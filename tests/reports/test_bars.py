@@ -27,6 +27,11 @@ def stratified(method: str = "a", **strata: dict[str, float]) -> Any:
     return pck_result(method, results=[{**row, "strata": classes} for row in result.results])
 
 
+def panels(figure: Any) -> Any:
+    """The axes of a figure, whose lines and patches are of many kinds."""
+    return figure.axes
+
+
 def points(axes: Any) -> list[list[float]]:
     return [
         [float(v) for v in line.get_ydata()] for line in axes.lines if line.get_marker() in "os"
@@ -38,22 +43,22 @@ def ticks(axes: Any) -> list[str]:
 
 
 def test_categories_and_all_stand_in_percent_with_their_counts():
-    (axes,) = category_bars(board(pck_result("a"), pck_result("b", 0.6))).axes
+    (axes,) = panels(category_bars(board(pck_result("a"), pck_result("b", 0.6))))
     assert ticks(axes) == ["car (30)", "tv_monitor & co (1)", "all (40)"]
     assert points(axes) == [pytest.approx([50, 50, 60]), pytest.approx([60, 60, 70])]
     assert axes.get_ylabel() == "PCK@0.1 (%)"
-    (at_005,) = category_bars(board(pck_result("a")), 0.05).axes
+    (at_005,) = panels(category_bars(board(pck_result("a")), 0.05))
     assert points(at_005) == [pytest.approx([50, 50, 50])]
 
 
 def test_intervals_that_are_not_there_are_not_drawn():
-    (axes,) = category_bars(board(pck_result("a"))).axes
+    (axes,) = panels(category_bars(board(pck_result("a"))))
     ends = [path.vertices[:, 1] for path in axes.collections[0].get_paths()]
     assert np.allclose(ends[0], [10, 90]) and np.isnan(ends[1]).all()
 
 
 def test_errors_say_that_less_is_better_and_have_no_alpha():
-    (axes,) = category_bars(board(iod_result())).axes
+    (axes,) = panels(category_bars(board(iod_result())))
     assert axes.get_ylabel() == "IOD, imm (%; less is better)"
     with pytest.raises(UsageError, match="has no alpha"):
         category_bars(board(iod_result()), 0.1)
@@ -67,20 +72,20 @@ def test_strata_have_a_panel_each_their_classes_in_order():
         truncated={"both": 0.1, "neither": 0.4, "source": 0.3}, difficult={"neither": 0.5},
         keypoint={"car roof": 0.5, "car light": 0.4},
     )))  # fmt: skip
-    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
-    assert [axes.get_title(loc="left") for axes in panels] == ["azimuth", "truncated"]
-    assert ticks(panels[0]) == [
+    shown = [axes for axes in panels(figure) if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in shown] == ["azimuth", "truncated"]
+    assert ticks(shown[0]) == [
         "0 to 20 degrees (7)",
         "20 to 40 degrees (7)",
         "100 to 120 degrees (7)",
     ]
-    assert ticks(panels[1]) == ["neither (7)", "source (7)", "both (7)"]
-    assert points(panels[0]) == [pytest.approx([60, 30, 10])]
+    assert ticks(shown[1]) == ["neither (7)", "source (7)", "both (7)"]
+    assert points(shown[0]) == [pytest.approx([60, 30, 10])]
 
 
 def test_a_stratum_that_is_asked_for_is_shown_and_one_that_is_none_is_refused():
     one = board(stratified(keypoint={"car roof": 0.5, "car light": 0.4}))
-    (axes,) = strata_bars(one, strata=["keypoint"]).axes
+    (axes,) = panels(strata_bars(one, strata=["keypoint"]))
     assert ticks(axes) == ["car light (7)", "car roof (7)"]
     with pytest.raises(UsageError, match=r"stratum 'scale'. It has: keypoint"):
         strata_bars(one, strata=["scale"])
@@ -117,7 +122,7 @@ def test_a_course_has_its_band_its_deviations_and_its_controls():
     course = {0: Point(0.5, 0.4, 0.6, 0.01), 1: Point(0.6, 0.5, 0.7, 0.02)}
     control = {"control: x": Point(0.55)}
     figure = alternation_curve([Progress("pck@0.1", course, control), Progress("iod", course)], "t")
-    first, second = figure.axes
+    first, second = panels(figure)
     assert list(first.lines[0].get_ydata()) == [50, 60]
     assert first.collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(70)
     words = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -129,7 +134,7 @@ def test_a_course_has_its_band_its_deviations_and_its_controls():
 def test_histograms_count_objects_and_pairs_by_split_and_say_what_is_not_known(tmp_path):
     data = tiny_dataset(tmp_path / "tiny.h5")
     figure = dataset_histograms(data)
-    by_title = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    by_title = {axes.get_title(loc="left"): axes for axes in panels(figure)}
     bars = by_title["objects by category"].patches
     assert sum(bar.get_width() for bar in bars) == 60
     common = by_title["pairs by common visible keypoints"].patches
@@ -137,7 +142,7 @@ def test_histograms_count_objects_and_pairs_by_split_and_say_what_is_not_known(t
     assert [t.get_text() for t in by_title["objects by azimuth"].texts] == ["not known of any"]
     view = np.tile([370.0, -5.0, 0.0, 1.0], (60, 1))
     known = dataset_histograms(tiny_dataset(tmp_path / "seen.h5", object_viewpoint=view))
-    azimuth = next(a for a in known.axes if a.get_title(loc="left") == "objects by azimuth")
+    azimuth = next(a for a in panels(known) if a.get_title(loc="left") == "objects by azimuth")
     assert [bar.get_height() for bar in azimuth.patches][:2] == [60, 0]
 
 

@@ -78,7 +78,7 @@ def test_rings_in_a_warp_are_the_sources_keypoints_in_their_looks(data):
 
 def test_an_identity_field_squashes_the_target_into_the_sources_frame(data):
     figure = alignment_grid(data, [0], [Aligned("a", [identity(data, 0)])])
-    shapes = [axes.images[0].get_array().shape[:2][::-1] for axes in figure.axes]
+    shapes = [np.asarray(axes.images[0].get_array()).shape[1::-1] for axes in figure.axes]
     sizes = [tuple(data.object_size[end[0]]) for end in (data.pair_source, data.pair_target)]
     assert shapes == [sizes[0], sizes[1], sizes[0]]
 
@@ -106,6 +106,7 @@ def test_landmarks_stand_where_they_were_found_and_alike_in_every_picture(data):
     figure = landmark_faces(data, objects, [said], 8)
     pictures = [axes for axes in figure.axes if axes.images]
     assert len(pictures) == 3
+    assert said.object_row is not None and said.object_points is not None
     place = {int(row): number for number, row in enumerate(said.object_row)}
     for axes, row in zip(pictures, objects, strict=True):
         points = said.object_points[place[row]]
