@@ -191,10 +191,13 @@ def warped(target: Image.Image, field: np.ndarray, size: tuple[int, int]) -> np.
     """
     pixels = np.asarray(target, dtype=float)
     factors = (size[1] / field.shape[0], size[0] / field.shape[1])
-    x, y = (zoom(field[..., k], factors, order=1, mode="nearest", grid_mode=True) for k in (0, 1))
+    x, y = (
+        np.asarray(zoom(field[..., k], factors, order=1, mode="nearest", grid_mode=True))
+        for k in (0, 1)
+    )
     read = [map_coordinates(pixels[..., c], [y, x], order=1, mode="nearest") for c in range(3)]
     height, width = pixels.shape[:2]
-    outside = np.logical_or.reduce([x < -0.5, y < -0.5, x > width - 0.5, y > height - 0.5])
+    outside = (x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)
     found = np.stack(read, axis=2)
     found[outside] = 255
     return np.clip(np.rint(found), 0, 255).astype(np.uint8)

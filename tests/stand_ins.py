@@ -130,7 +130,7 @@ def put(stage: StandIns, words: tuple[str, ...], values: dict[str, Any]) -> None
     Args:
         values: of its options, as click reads them.
     """
-    name, here = words[0], Path()
+    name = words[0]
     objects = 360 if MANY in words else 24
     given = values.get("data") or values.get("train")
     data = stage.dense if "flow" in words or "--dense" in words else None
@@ -166,7 +166,9 @@ def put(stage: StandIns, words: tuple[str, ...], values: dict[str, Any]) -> None
         metrics = ("pck", "iod", "sparsification") if name == "report" else ("pck",)
         if "sparsification" in words:
             metrics = ("sparsification",)
-        stage.results(here / "results", "animals", metrics)
+        folders = as_paths(values.get("results")) or [Path("results")]
+        for folder in folders:
+            stage.results(folder, "animals", metrics)
     if name in ("match", "detect"):
         for path in (*as_paths(values.get("images")), *as_paths(values.get("source")),
                      *as_paths(values.get("target"))):  # fmt: skip
