@@ -2,11 +2,14 @@
 
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.predictions import open_predictions
@@ -33,6 +36,25 @@ def code_below(title: str) -> str:
     found = re.search(rf"^#+ {title}\n.*?```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
     assert found is not None
     return found[1]
+
+
+def test_the_readmes_notebook_scores_and_prints(
+    dots: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    place = tmp_path / "jladkit-demo"
+    place.mkdir()
+    shutil.copy(dots.path, place / "dataset.h5")
+    monkeypatch.chdir(tmp_path)
+    code = code_below("In a notebook")
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 6  # an import and five lines
+    (tmp_path / "notebook.py").write_text(code)
+    runpy.run_path("notebook.py")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "PCK of identity on dots, test split"
+    assert any(line.startswith("0.1 ") for line in lines)
 
 
 def test_the_readmes_method_runs_from_the_current_folder_by_the_installed_command(
