@@ -84,7 +84,8 @@ def shortened(words: tuple[str, ...], values: dict[str, Any]) -> list[str]:
     if words[0] != "train":
         return []
     settings = [*TINY, "train.steps=[2]"]  # the latter is of landmark methods
-    if any("backbone_from" in word for word in words):
+    recipe = read_recipe(values["method"], values["recipe"], values["settings"])
+    if recipe["train"].get("backbone_from"):
         settings.append("train.backbone_from=blocks.2")  # which is as far as TINY goes
     return [w for s in settings if applies(s, values["method"]) for w in ("--set", s)]
 
