@@ -113,7 +113,8 @@ def find_json(root: Path, options: Options) -> Path:
         if not path.is_file():
             raise UsageError(f"There is no file {path}. --annotations is relative to ROOT.")
         return path
-    found = sorted([*root.glob("*.json"), *root.glob("annotations/*.json")])
+    there = [*root.glob("*.json"), *root.glob("annotations/*.json")]
+    found = sorted(path for path in there if path.is_file())
     if len(found) == 1:
         return found[0]
     what = ", ".join(below(path, root) for path in found) or "none"

@@ -9,13 +9,14 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.stored import own_field
 
 TEXT = h5py.string_dtype()
 
@@ -218,10 +219,10 @@ def read_arrays(
     sizes: dict[str, int] = {}
     arrays: dict[str, np.ndarray] = {}
     for name, field in fields.items():
-        found = file.get(name)
+        found = own_field(file, name)
         if found is None and field.optional:
             continue
-        if not isinstance(found, h5py.Dataset):
+        if found is None:
             raise JladkitError(f"{file.filename}: the field {name} is missing.")
         check_field(file.filename, name, found, field, sizes)
         if name not in skip:
@@ -234,16 +235,6 @@ def check_field(
     filename: str, name: str, found: h5py.Dataset, field: Field, sizes: dict[str, int]
 ) -> None:
     """Hold one data set against its `field`; `sizes` collects what each letter stands for."""
-    virtual = virtual_files(found)
-    if found.external or not all(map(is_shard, virtual)):
-        # HDF5 may keep a data set's bytes in any other file of the machine.
-        raise JladkitError(f"{filename}: {name} points outside the file, which is not allowed.")
-    lost = sorted(part for part in virtual if not (Path(filename).parent / part).is_file())
-    if lost:  # HDF5 would read zeros
-        raise JladkitError(
-            f"{filename} takes {name} from {len(set(lost))} files beside it that are missing, such "
-            f"as {lost[0]}. Move the folder {lost[0].partition('/')[0]} along with it."
-        )
     kind = kind_of(found.dtype)
     fits = len(found.shape) == len(field.shape) and all(
         size == (sizes.setdefault(want, size) if isinstance(want, str) else want)
@@ -262,17 +253,6 @@ def kind_of(dtype: np.dtype) -> str:
     if h5py.check_string_dtype(dtype) is not None:
         return "O"
     return "i" if dtype.kind == "u" else "V" if dtype.kind == "O" else dtype.kind
-
-
-def virtual_files(found: h5py.Dataset) -> list[str]:
-    """The files that a virtual data set takes its bytes from; none where it holds them itself."""
-    return [part.file_name for part in found.virtual_sources()] if found.is_virtual else []
-
-
-def is_shard(name: str) -> bool:
-    """True for FOLDER.shards/NAME, beside the file: the only other files that are followed."""
-    parts = PurePosixPath(name).parts
-    return len(parts) == 2 and parts[0].endswith(".shards") and parts[1] != ".."
 
 
 KINDS = {"f": "floats", "i": "integers", "b": "true/false", "O": "text"}

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.pictures import open_encoded
 from jladkit.methods import EncodedUnsureMatcher, LandmarkDetector, Matcher, UnsureMatcher
 from jladkit.training.loading import as_floats, from_square, squashed, to_square
 from jladkit.training.prediction import centres
@@ -46,12 +47,12 @@ def open_picture(path: Path) -> Image.Image:
         JladkitError: there is none, or it is no picture.
     """
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, open_encoded(file) as image:
             upright: Image.Image = ImageOps.exif_transpose(image)
             return upright.convert("RGB")
     except FileNotFoundError as error:
         raise JladkitError(f"There is no file {path}.") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise JladkitError(
             f"{path} must be a picture, and cannot be read as one: {error}"
         ) from error
