@@ -82,7 +82,7 @@ def parse(where: str, text: str) -> Table:
     """Sections of a TOML text; nothing may stand outside a section."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
         raise JladkitError(f"{where} is not TOML: {error}.") from error
     loose = [key for key, value in table.items() if not isinstance(value, dict)]
     if loose:
@@ -94,7 +94,7 @@ def toml_value(text: str) -> Any:
     """What `text` means in TOML, or the text itself."""
     try:
         return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

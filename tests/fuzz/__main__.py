@@ -40,7 +40,7 @@ def main(
                 click.echo(outcome(case, raw))
             continue
         begun = time.monotonic()
-        tally = fuzz(name, range(count), seed, patience)
+        tally = fuzz(name, range(count), seed, patience, tell)
         counts = ", ".join(f"{n} {what}" for what, n in sorted(tally.counts.items()))
         click.echo(f"{name}: {counts}; {time.monotonic() - begun:.0f} s, slowest "
                    f"{tally.slowest:.1f} s")  # fmt: skip
@@ -51,6 +51,11 @@ def main(
         found += len(tally.findings)
         sys.stdout.flush()
     sys.exit(1 if found else 0)
+
+
+def tell(number: int, what: str) -> None:
+    """Say on standard error what was found, when it is found."""
+    click.echo(f"mutant {number}: {place_of(what)}", err=True)
 
 
 def place_of(text: str) -> str:

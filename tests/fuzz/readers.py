@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from drawn import drawn_dataset
 from fuzz import structures
@@ -195,6 +196,22 @@ def exported(data: Path, out: Path) -> Callable[[], None]:
     return read
 
 
+def options(folder: Path) -> list[Case]:
+    """The options that another data set was built with."""
+    root = coco_root(folder / "coco")
+    build("coco", root)()
+    path = (folder / "coco.h5").rename(folder / "like.h5")
+
+    def mutate(raw: bytes, rng: np.random.Generator) -> bytes:
+        stream = io.BytesIO(raw)
+        with h5py.File(stream, "r+") as file:
+            told = of_json(str(file.attrs["recipe"]).encode(), rng).replace(b"\0", b"0")[:60000]
+            file.attrs.create("recipe", told, dtype=h5py.string_dtype("utf-8", len(told) or 1))
+        return stream.getvalue()
+
+    return [case(path, mutate, build("coco", root, "--recipe-from", path))]
+
+
 def predictions(folder: Path) -> list[Case]:
     """predictions.h5, and HDF5 of others: inspected and scored."""
     data = tiny_dataset(folder / "data.h5")
@@ -213,11 +230,10 @@ def predictions(folder: Path) -> list[Case]:
             case(path, structures.of_hdf5, typed("inspect", path)),
             case(path, structures.of_hdf5, typed(
                 "inspect", path, "--data", data.path, "--png", folder / "sheet.png", "--count", 4)),
-            case(path, structures.of_hdf5, evaluated(data.path, path, "pck")),
+            case(path, structures.of_hdf5, evaluated(
+                data.path, path, "pck", "--out", folder / "results", "--overwrite")),
             case(path, structures.of_hdf5, evaluated(data.path, path, "iod")),
         ]  # fmt: skip
-    import h5py
-
     theirs = folder / "theirs.h5"
     with h5py.File(theirs, "w") as file:
         file["pair/points"] = said.pair_points
@@ -380,6 +396,7 @@ READERS: dict[str, Callable[[Path], Sequence[Case]]] = {
     "tar": tar,
     "pictures": pictures,
     "dataset": dataset,
+    "options": options,
     "predictions": predictions,
     "result": result,
     "report": report,

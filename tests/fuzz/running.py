@@ -6,7 +6,7 @@ import resource
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,13 +29,14 @@ class Tally:
     findings: list[tuple[int, str]] = field(default_factory=list)
     slowest: float = 0.0
 
-    def add(self, number: int, what: str, seconds: float) -> None:
-        """Count one mutant; anything but "read" and "refused" is a finding."""
+    def add(self, number: int, what: str, seconds: float) -> bool:
+        """Count one mutant, and say whether it is a finding: neither "read" nor "refused"."""
         kind = what if what in ("read", "refused") else "finding"
         self.counts[kind] = self.counts.get(kind, 0) + 1
         self.slowest = max(self.slowest, seconds)
         if kind == "finding":
             self.findings.append((number, what))
+        return kind == "finding"
 
 
 def mutant(cases: Sequence[Case], seed: int, number: int) -> tuple[Case, bytes]:
@@ -77,12 +78,20 @@ def limit_memory(room: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def fuzz(reader: str, numbers: Sequence[int], seed: int, patience: float = PATIENCE) -> Tally:
-    """Read the mutants with these numbers; a process that hangs or dies is followed by another."""
+def fuzz(
+    reader: str,
+    numbers: Sequence[int],
+    seed: int,
+    patience: float = PATIENCE,
+    tell: Callable[[int, str], None] = lambda number, what: None,
+) -> Tally:
+    """Read the mutants with these numbers; a process that hangs or dies is followed by another.
+    Findings are told as they come."""
     tally, left = Tally(), list(numbers)
     while left:
         for number, what, seconds in lives(reader, left, seed, patience):
-            tally.add(number, what, seconds)
+            if tally.add(number, what, seconds):
+                tell(number, what)
             left.remove(number)
     return tally
 
