@@ -125,6 +125,9 @@ class Found:
                 return None
             with path.open("rb", buffering=0) as file:  # a buffer would be passed by
                 raw, state = file.read(), os.fstat(file.fileno())
+        except ValueError:  # a NUL, or half a character
+            self.refuse("name that no file can have", Path(repr(str(path))))
+            return None
         except FileNotFoundError:
             self.missing.append(str(path))
             return None

@@ -140,9 +140,19 @@ def from_json(text: str | bytes) -> dict[str, Any]:
         record = json.loads(text, parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if isinstance(record, dict):
+    if isinstance(record, dict) and is_unicode(record):
         return record
-    raise ValueError("it holds no record")
+    raise ValueError("it holds no record, or half a character")
+
+
+def is_unicode(value: Any) -> bool:
+    """Whether a text, or a value of JSON, can be written as UTF-8. JSON may spell halves of
+    characters, and HDF5 keep any bytes as text."""
+    try:
+        (value if isinstance(value, str) else to_json(value)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -299,7 +309,10 @@ def read_text_attr(file: h5py.File, name: str) -> str:
     """The text of an attribute, which must be there."""
     if name not in file.attrs:
         raise JladkitError(f"{file.filename}: the attribute {name} is missing.")
-    return str(file.attrs[name])
+    text = str(file.attrs[name])
+    if not is_unicode(text):
+        raise JladkitError(f"{file.filename}: the attribute {name} is no UTF-8.")
+    return text
 
 
 def read_json_attr(file: h5py.File, name: str) -> dict[str, Any]:

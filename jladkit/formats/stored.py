@@ -6,6 +6,7 @@ exception are the shards of a virtual data set (jladkit.builders.shards), in a f
 """
 
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import h5py
 
@@ -21,9 +22,22 @@ def own_field(file: h5py.File, name: str) -> h5py.Dataset | None:
     """The field of that name; None where there is none.
 
     Raises:
-        JladkitError: the name, or a group above it, leads elsewhere, or it is no field.
+        JladkitError: the name, or a group above it, leads elsewhere, it is no field, or damaged.
     """
-    found: h5py.Group | h5py.Dataset = file
+    try:
+        found = followed(file, name)
+        if found is not None:
+            check_stored(file.filename, name, found)
+        return found
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:  # h5py's, at broken bytes
+        raise JladkitError(
+            f"{file.filename}: {name} cannot be read: {error}. The file is damaged."
+        ) from error
+
+
+def followed(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """What stands under a name, without following any link out of the file or within it."""
+    found: Any = file
     parts = name.split("/")
     for number, part in enumerate(parts, start=1):
         link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
@@ -38,7 +52,6 @@ def own_field(file: h5py.File, name: str) -> h5py.Dataset | None:
         found = found[part]
     if not isinstance(found, h5py.Dataset):
         raise JladkitError(f"{file.filename}: {name} must be a field (an HDF5 data set).")
-    check_stored(file.filename, name, found)
     return found
 
 

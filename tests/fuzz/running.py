@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz.mutants import pick
+from fuzz.mutants import of_bytes, pick
 from fuzz.readers import READERS, Case, outcome
 
 ROOM = 1 << 30  # bytes beyond what a process has after it read whole inputs
@@ -43,7 +43,10 @@ def mutant(cases: Sequence[Case], seed: int, number: int) -> tuple[Case, bytes]:
     """The mutant with this number: always the same."""
     rng = np.random.default_rng([seed, number])
     chosen: Case = pick(rng, cases)
-    return chosen, chosen.mutate(chosen.raw, rng)
+    try:
+        return chosen, chosen.mutate(chosen.raw, rng)
+    except Exception:  # noqa: BLE001, what cannot be written in the format is changed as bytes
+        return chosen, of_bytes(chosen.raw, rng)
 
 
 def prepare(reader: str, folder: Path) -> Sequence[Case]:
