@@ -17,6 +17,7 @@ import numpy as np
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.stored import own_field
+from jladkit.formats.trial import check_survives
 
 TEXT = h5py.string_dtype()
 
@@ -296,10 +297,16 @@ def readable(path: Path, remedy: str) -> Iterator[h5py.File]:
     """
     if not path.is_file():
         raise JladkitError(f"There is no file {path}.")
+    check_survives(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # h5py's, at broken bytes
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:  # h5py's, at broken bytes
         raise JladkitError(
             f"{path} is not an HDF5 file, or a truncated one ({error}). Make it again: {remedy}"
         ) from error

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import shutil
 import tempfile
 import time
 import traceback
@@ -57,21 +58,18 @@ def prepare(reader: str, folder: Path) -> Sequence[Case]:
     return cases
 
 
-def serve(pipe: Connection, reader: str, seed: int, limited: bool) -> None:
+def serve(pipe: Connection, reader: str, seed: int, folder: str) -> None:
     """The other process: reads the mutants whose numbers come in, and says what they came to."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 2)  # what libraries print at broken input
-    with tempfile.TemporaryDirectory() as folder:
-        cases = prepare(reader, Path(folder))
-        if limited:
-            limit_memory(ROOM)
-        pipe.send("ready")
-        while (number := pipe.recv()) is not None:
-            try:
-                pipe.send(outcome(*mutant(cases, seed, number)))
-            except BaseException as error:  # noqa: BLE001, whatever it is, it is a finding
-                pipe.send("".join(traceback.format_exception(error)))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries print at broken input
+    cases = prepare(reader, Path(folder))
+    limit_memory(ROOM)
+    pipe.send("ready")
+    while (number := pipe.recv()) is not None:
+        try:
+            pipe.send(outcome(*mutant(cases, seed, number)))
+        except BaseException as error:  # noqa: BLE001, whatever it is, it is a finding
+            pipe.send("".join(traceback.format_exception(error)))
 
 
 def limit_memory(room: int) -> None:
@@ -113,7 +111,8 @@ def lives(
     """Outcomes from one process, until it hangs, dies or all numbers are done."""
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
-    process: Any = context.Process(target=serve, args=(other, reader, seed, True), daemon=True)
+    folder = tempfile.mkdtemp(prefix="fuzz-")  # a process that dies leaves it behind
+    process: Any = context.Process(target=serve, args=(other, reader, seed, folder), daemon=True)
     process.start()
     other.close()
     try:
@@ -135,3 +134,4 @@ def lives(
     finally:
         process.kill()
         process.join()
+        shutil.rmtree(folder, ignore_errors=True)
