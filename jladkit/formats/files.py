@@ -74,8 +74,9 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         make_folder(path.parent)
         yield aside
         os.replace(aside, path)
-    except OSError as error:
-        raise JladkitError(f"{path} could not be written: {error.strerror or error}.") from error
+    except (OSError, RuntimeError) as error:  # HDF5 may fail again as it closes the file
+        told = error.strerror if isinstance(error, OSError) else None
+        raise JladkitError(f"{path} could not be written: {told or error}.") from error
     finally:
         with contextlib.suppress(OSError):  # a folder that is none: the error above says so
             aside.unlink(missing_ok=True)

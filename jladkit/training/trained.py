@@ -67,7 +67,7 @@ def net_of(
             raise UsageError("The tensors are not those of its config.")
         net = make(model, label["categories"])
         net.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise JladkitError(
             f"{path} does not fit this version, or its own config. Train again."
         ) from error
