@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,11 +76,18 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         yield aside
         os.replace(aside, path)
     except (OSError, RuntimeError) as error:  # HDF5 may fail again as it closes the file
-        told = error.strerror if isinstance(error, OSError) else None
-        raise JladkitError(f"{path} could not be written: {told or error}.") from error
+        raise JladkitError(f"{path} could not be written: {reason(error)}.") from error
     finally:
         with contextlib.suppress(OSError):  # a folder that is none: the error above says so
             aside.unlink(missing_ok=True)
+
+
+def reason(error: OSError | RuntimeError) -> str:
+    """What the system says of a failure, of which HDF5 gives but the number, in a long text."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    found = re.search(r"errno = (\d+)", str(error))
+    return os.strerror(int(found[1])) if found else str(error)
 
 
 def check_new_folder(path: Path) -> None:
