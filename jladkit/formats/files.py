@@ -84,10 +84,9 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 def reason(error: OSError | RuntimeError) -> str:
     """What the system says of a failure, of which HDF5 gives but the number, in a long text."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     found = re.search(r"errno = (\d+)", str(error))
-    return os.strerror(int(found[1])) if found else str(error)
+    told = error.strerror if isinstance(error, OSError) else None
+    return os.strerror(int(found[1])) if found else told or str(error)
 
 
 def check_new_folder(path: Path) -> None:

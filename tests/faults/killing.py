@@ -127,6 +127,7 @@ def told_of(out: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"log": (out / LOG).read_bytes(), "files": sorted(os.listdir(out))}
     for name in (MODEL, STATE):
         tensors, label = read_checkpoint(out / name)
+        label.pop("environment", None)  # has the checkout's commit, which may be a new one
         found[name] = {k: v.numpy().tobytes() for k, v in tensors.items()}, label
     return found
 
