@@ -21,6 +21,7 @@ from jladkit.formats.predictions import Predictions, check_belongs, open_predict
 from jladkit.formats.result import read_result
 
 SPLIT = click.Choice(SPLITS)
+FAR = 1e5  # pixels, beyond which a point is drawn no farther away
 
 
 @click.command("inspect")
@@ -200,7 +201,8 @@ def draw(
     chosen = sheets.choose(data.arrays[f"{what}/category"][rows], rows, count, seed)
     if found is not None:
         place = {int(row): i for i, row in enumerate(told)}
-        found = found[[place[int(row)] for row in chosen]]
+        # Pillow walks along a line pixel by pixel, however far beyond the picture it leads.
+        found = np.clip(found[[place[int(row)] for row in chosen]], -FAR, FAR)
     make = sheets.sheet_of_pairs if what == "pair" else sheets.sheet_of_objects
     sheet = make(data, chosen, found)
     with written_aside(png) as aside:

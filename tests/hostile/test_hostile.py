@@ -225,7 +225,7 @@ def changed(path: Path, name: str, **how: Any) -> Path:
     """A tiny data set whose field `name` was made anew by h5py."""
     tiny_dataset(path)
     with h5py.File(path, "r+") as file:
-        values = file[name][()]  # pyright: ignore[reportIndexIssue]
+        values: Any = file[name][()]  # pyright: ignore[reportIndexIssue]
         del file[name]
         if "link" in how:
             file[name] = how["link"]
