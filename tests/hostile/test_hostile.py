@@ -145,7 +145,7 @@ def test_pipes_and_devices_in_place_of_files_are_left_out_and_not_waited_for(tmp
         (root / "images" / name).unlink()
     os.mkfifo(root / "images/00.jpg")
     (root / "images/01.jpg").symlink_to("/dev/zero")
-    (root / "x.json").mkdir()
+    os.mkfifo(root / "x.json")
     data = build_coco(root, tmp_path / "a.h5")
     assert data.source["left_out"] == {"no file": 2}
 
