@@ -12,6 +12,7 @@ import pickle
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import BrokenExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -35,7 +36,8 @@ from jladkit.builders.splits import leakage
 from jladkit.builders.summary import compare_inputs, summary
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import write_dataset
-from jladkit.formats.files import check_output
+from jladkit.formats.files import check_output, make_folder
+from jladkit.formats.locking import alone
 
 Unit = TypeVar("Unit")
 Names = Mapping[str, Sequence[str]]
@@ -85,7 +87,16 @@ def read_all(
         JladkitError: files are missing, or something is broken under --strict.
     """
     parts = job.parts.absolute()
-    shards.prepare(parts, key_of(units, read, options, job))
+    make_folder(job.out.parent)
+    with alone(job.out, "build"):
+        shards.prepare(parts, key_of(units, read, options, job))
+        yield from read_parts(units, read, parts, about, job)
+
+
+def read_parts(
+    units: Sequence[Unit], read: Callable[[Unit], Found], parts: Path, about: About, job: Job
+) -> Iterator[Read]:
+    """What `read_all` yields, once; `parts` go when that was used."""
     try:
         paths = make_shards(units, read, parts, job)
         result = Read(paths)
@@ -128,7 +139,7 @@ def make_shards(
         joblib.delayed(shards.make_shard)(path, group, read, job.strict)
         for path, group in zip(paths, groups, strict=True)
     )
-    with backend(job):
+    with backend(job), whole_workers():
         workers = job.workers if len(units) >= FEW_UNITS else 1
         n_jobs = -1 if job.scheduler else workers
         # Batches of several shards would let a worker idle at the end while another has two.
@@ -167,6 +178,22 @@ def backend(job: Job) -> Iterator[None]:
         ) from error
     with client, client.as_current(), joblib.parallel_config(backend="dask", client=client):
         yield
+
+
+@contextlib.contextmanager
+def whole_workers() -> Iterator[None]:
+    """Say so where one of joblib's processes dies.
+
+    Raises:
+        JladkitError: one did.
+    """
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise JladkitError(
+            "A process that read pictures died; the system ends one where memory runs out. What was "
+            "read is kept: the same command goes on there. Give fewer --workers."
+        ) from error
 
 
 def check_missing(missing: Sequence[str], about: About, job: Job) -> None:
@@ -304,10 +331,7 @@ def write(
         "leakage": leakage(arrays),
         **(notes or {}),
     }
-    paths = found.paths
-    if job.virtual:
-        shards.keep_shards(paths, job.shards)
-        paths = [job.shards / path.name for path in paths]
+    paths = shards.keep_shards(found.paths, job.shards) if job.virtual else found.paths
     span, pieces = shards.joined_pictures(paths, pictures, job.shards if job.virtual else None)
     digest = write_dataset(
         job.out,
@@ -318,6 +342,8 @@ def write(
         files=files,
         overwrite=job.overwrite,
     )
+    if job.virtual:
+        shards.drop_others(job.shards, paths)
     tell(job.out, arrays, source, digest, about, compare_inputs(files, job.recipe_from))
     return digest
 

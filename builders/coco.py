@@ -25,6 +25,7 @@ from jladkit.builders.objects import Annotation, Found, InputFile, Point, store_
 from jladkit.builders.options import CropOptions, Job, crop_options, job_options, pair_options
 from jladkit.builders.pairs import Poses, keypoint_poses
 from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.files import is_unicode
 
 ABOUT = About(
     title="A data set in COCO's layout",
@@ -113,7 +114,8 @@ def find_json(root: Path, options: Options) -> Path:
         if not path.is_file():
             raise UsageError(f"There is no file {path}. --annotations is relative to ROOT.")
         return path
-    found = sorted([*root.glob("*.json"), *root.glob("annotations/*.json")])
+    there = [*root.glob("*.json"), *root.glob("annotations/*.json")]
+    found = sorted(path for path in there if path.is_file() or path.is_dir())  # no pipe
     if len(found) == 1:
         return found[0]
     what = ", ".join(below(path, root) for path in found) or "none"
@@ -185,8 +187,10 @@ def category_names(
         if not isinstance(keypoints, list) or not keypoints:
             continue
         words = [str(keypoint) for keypoint in keypoints]
-        if any("\0" in word for word in [name, *words]):  # HDF5 ends a text there
-            raise JladkitError(f"{path}: the category {name!r} has a NUL character in its names.")
+        if any("\0" in word or not is_unicode(word) for word in [name, *words]):
+            raise JladkitError(
+                f"{path}: the category {name!r} has a NUL character, or half a one, in its names."
+            )
         if "" in words or len(set(words)) < len(words) or name in {n for n, _ in names.values()}:
             raise JladkitError(
                 f"{path}: the category {name} must come once, and each of its keypoints must have "
@@ -242,6 +246,9 @@ def read_image(
         for _ in records:
             found.refuse("annotation of an image that is not listed", json_path)
         return found
+    if "\0" in name or not is_unicode(name):
+        found.refuse("file_name that no file can have", json_path)
+        return found
     if path.is_absolute() or ".." in path.parts:
         found.refuse("file_name leads out of the picture folder", folder / path)
         return found
@@ -282,7 +289,7 @@ def read_annotation(
     try:
         flat = [float(value) for value in record.get("keypoints", [])]
         box = np.array(record["bbox"], dtype=float).reshape(4).tolist()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         flat, box = [], [math.nan] * 4
     codes = flat[2::3]
     whole = len(flat) == 3 * len(keypoints) and CODES.issuperset(codes)

@@ -6,7 +6,6 @@ counted from the left edge of the first pixel, so that cutting whole pixels neve
 
 import io
 import math
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +14,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jladkit.errors import JladkitError
+from jladkit.formats.pictures import FORMATS, open_encoded
 
 QUALITY = 95  # of the JPEGs that are stored
 PADDINGS = ("edge", "reflect", "black")
 SHAPES = ("square", "squash", "aspect")
 ENCODINGS = {"jpeg": "JPEG", "png": "PNG", "raw": "PPM"}  # ours to Pillow's
 ORIENTATION = 0x0112  # EXIF tag
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SHRINKS = (8, 4, 2)  # what a JPEG decoder does by leaving frequencies out
 HAIR = 1e-6  # of a pixel
 Corners = tuple[int, int, int, int]  # left, top, right, bottom
@@ -51,14 +50,12 @@ class Opened(NamedTuple):
             JladkitError: it is truncated or broken.
         """
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                if shrink > 1:
-                    width, height = self.image.size
-                    self.image.draft("RGB", (width // shrink, height // shrink))
-                upright = ImageOps.exif_transpose(self.image) if self.turned else self.image
-                return as_rgb(upright)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if shrink > 1:
+                width, height = self.image.size
+                self.image.draft("RGB", (width // shrink, height // shrink))
+            upright = ImageOps.exif_transpose(self.image) if self.turned else self.image
+            return as_rgb(upright)
+        except (OSError, ValueError, SyntaxError) as error:
             raise JladkitError(
                 f"{self.path} is not a whole picture ({error}). Copy or download it again."
             ) from error
@@ -92,18 +89,16 @@ def open_picture(path: Path, raw: bytes, annotated_size: tuple[int, int] | None 
     if looks_like_html(raw):
         raise JladkitError(f"{path} is a web page saved as a picture. Download the picture itself.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(raw), formats=FORMATS)
-            orientation = image.getexif().get(ORIENTATION, 1)
+        image = open_encoded(raw)
+        orientation = image.getexif().get(ORIENTATION, 1)
     except UnidentifiedImageError as error:
         raise JladkitError(
             f"{path} is no picture of a kind that is read ({', '.join(FORMATS)}). "
             "Copy or download it again."
         ) from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise JladkitError(
-            f"{path} is not a whole picture ({error}). Copy or download it again."
+            f"{path} is not a whole picture, or too large a one ({error}). Copy or download it again."
         ) from error
     width, height = image.size
     upright = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
@@ -118,7 +113,7 @@ def as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
     if image.mode.startswith("I"):
-        upper = np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255)
+        upper = np.clip(np.asarray(image) >> 8, 0, 255)
         return Image.fromarray(upper.astype(np.uint8)).convert("RGB")
     if image.mode == "RGB":  # convert would copy it
         image.load()

@@ -9,6 +9,7 @@ the other: build them one at a time, or `all` to learn from one without annotati
 the other.
 """
 
+import os
 import tarfile
 from dataclasses import dataclass, replace
 from functools import partial
@@ -131,8 +132,9 @@ def read_place(place: Place, name: str, found: Found) -> bytes | None:
         return found.read(place.path, name)
     try:
         with place.path.open("rb") as file:
+            there = os.fstat(file.fileno()).st_size - place.first  # a header may claim any size
             file.seek(place.first)
-            raw = file.read(place.size)
+            raw = file.read(min(place.size, max(there, 0)))
     except OSError as error:
         found.refuse("tar unreadable", place.path, f"Reading it failed: {error.strerror}")
         return None

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -117,8 +118,16 @@ class Found:
         One that is not there is noted as missing, which stops the build unless --allow-missing.
         """
         try:
+            if not stat.S_ISREG(
+                path.stat().st_mode
+            ):  # a pipe would be waited for, a device endless
+                self.refuse("no file", path, "A folder, pipe or device stands in its place")
+                return None
             with path.open("rb", buffering=0) as file:  # a buffer would be passed by
-                raw, stat = file.read(), os.fstat(file.fileno())
+                raw, state = file.read(), os.fstat(file.fileno())
+        except ValueError:  # a NUL, or half a character
+            self.refuse("name that no file can have", Path(repr(str(path))))
+            return None
         except FileNotFoundError:
             self.missing.append(str(path))
             return None
@@ -129,7 +138,7 @@ class Found:
                 f"Reading it failed: {error.strerror}. Copy it again",
             )
             return None
-        self.files.append(noted(raw, name, path, stat))
+        self.files.append(noted(raw, name, path, state))
         return raw
 
     def note(self, raw: bytes, name: str, path: Path) -> None:
@@ -137,10 +146,10 @@ class Found:
         self.files.append(noted(raw, name, path, path.stat()))
 
 
-def noted(raw: bytes, name: str, path: Path, stat: os.stat_result) -> InputFile:
+def noted(raw: bytes, name: str, path: Path, state: os.stat_result) -> InputFile:
     """The record of an input."""
     sha256 = hashlib.sha256(raw).hexdigest()
-    return InputFile(name, sha256, str(path), stat.st_size, stat.st_mtime_ns)
+    return InputFile(name, sha256, str(path), state.st_size, state.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,7 @@ def read_whole(picture: tuple[str, bool], *, root: Path, strict: bool) -> Found:
 def picture_size(path: Path) -> tuple[int, int] | None:
     """Width and height of a picture; None where it is missing or broken, which is said later."""
     try:
-        return crops.open_picture(path, path.read_bytes()).size
+        return crops.open_picture(path, path.read_bytes()).size if path.is_file() else None
     except (OSError, JladkitError):
         return None
 

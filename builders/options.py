@@ -257,4 +257,6 @@ def recipe_options(path: Path, source: str) -> dict[str, Any]:
             f"{path} was built with {recipe.get('builder')!r}: "
             f"jladkit build-dataset {recipe.get('builder')} --recipe-from {path} ..."
         )
-    return options
+    # A file may say what is built, not where it is written, nor which machines are to build it.
+    jobs = {f.name for f in fields(Job)}
+    return {name: value for name, value in options.items() if name not in jobs}

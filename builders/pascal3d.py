@@ -10,7 +10,6 @@ viewpoint is fine (not coarse, not the all-zero placeholder), it is neither trun
 nor difficult, its box is large enough and three of its anchors are visible.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,11 +18,11 @@ from typing import Any
 
 import click
 import numpy as np
-from scipy.io import loadmat
 
 from jladkit.builders.about import About
 from jladkit.builders.build import build_crops, check_start
 from jladkit.builders.crops import looks_like_html
+from jladkit.builders.matlab import load_mat
 from jladkit.builders.objects import Annotation, Found, Point, store_crops
 from jladkit.builders.options import (
     CropOptions,
@@ -209,7 +208,7 @@ def parse_record(raw: bytes, path: Path, found: Found) -> Any:
         found.refuse("record is a web page", path, "Download the .mat file itself")
         return None
     try:
-        record = loadmat(io.BytesIO(raw), squeeze_me=True, struct_as_record=False)["record"]
+        record = load_mat(raw, squeeze_me=True, struct_as_record=False)["record"]
     except NotImplementedError:
         found.refuse("record is MATLAB v7.3", path, "Save it again in MATLAB with -v7")
         return None
@@ -240,7 +239,7 @@ def wanted_objects(
             found.refuse("viewpoint empty", path)
             continue
         angles, flaw = read_viewpoint(viewpoint)
-        flags = {flag: int(number(thing, flag, 0.0)) for flag in KEEP[:3]}
+        flags = {flag: whole(thing, flag, 0) for flag in KEEP[:3]}
         unwanted = [flag for flag in (*[k for k, on in flags.items() if on], flaw)
                     if flag and flag not in options.keep]  # fmt: skip
         box = numbers(thing, "bbox")
@@ -303,11 +302,11 @@ def read_anchors(anchors: Any, visibility: str) -> dict[str, Point]:
     points = {}
     for name in getattr(anchors, "_fieldnames", []):
         anchor = getattr(anchors, name)
-        location, code = numbers(anchor, "location"), number(anchor, "status", -1.0)
+        location, code = numbers(anchor, "location"), whole(anchor, "status", -1)
         there = location.size == 2 and bool(np.isfinite(location).all())
         x, y = location - 1 if there else (np.nan, np.nan)
         visible = there and (visibility == "location" or code == 1)
-        points[name] = Point(float(x), float(y), visible, int(code))
+        points[name] = Point(float(x), float(y), visible, code)
     return points
 
 
@@ -315,8 +314,16 @@ def find_picture(folder: Path, record: Any, stem: str) -> Path:
     """The record's picture: under the name it gives, else under its own with a usual ending."""
     given = PurePosixPath(text(record, "filename").replace("\\", "/")).name
     names = [given + ending for ending in ENDINGS if given] + [stem + end for end in ENDINGS[1:]]
-    there = (folder / name for name in names if (folder / name).is_file())
+    there = (folder / name for name in names if is_file(folder / name))
     return next(there, folder / (given or f"{stem}.JPEG"))
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; not where its name is longer than names may be."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def record_size(record: Any) -> tuple[int, int] | None:
@@ -340,6 +347,12 @@ def number(struct: Any, name: str, missing: float = np.nan) -> float:
     """A field as one float; `missing` where it is absent or empty."""
     values = numbers(struct, name)
     return float(values[0]) if values.size else missing
+
+
+def whole(struct: Any, name: str, missing: int) -> int:
+    """A field as one small whole number; `missing` where it is none."""
+    value = number(struct, name)
+    return int(value) if abs(value) < 128 else missing  # NaN is not below anything
 
 
 def text(struct: Any, name: str) -> str:

@@ -12,7 +12,6 @@ A box is the extent of an object's keypoints, as in the original benchmark. Some
 the extent after filling the keypoints up with -1, which makes every tolerance too wide.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -20,11 +19,11 @@ from typing import Any
 
 import click
 import numpy as np
-from scipy.io import loadmat
 
 from jladkit.builders.about import About
 from jladkit.builders.build import check_missing, check_start
 from jladkit.builders.crops import looks_like_html
+from jladkit.builders.matlab import load_mat
 from jladkit.builders.objects import Annotation, Found, Point
 from jladkit.builders.official import Listed, build_listed, checked_name, read_rows
 from jladkit.builders.options import Job, job_options
@@ -244,7 +243,7 @@ def read_mat(
         found.refuse("annotation is a web page", path, "Download the .mat file itself")
         return None
     try:
-        content = loadmat(io.BytesIO(raw))
+        content = load_mat(raw)
         return {**content, **{key: as_numbers(content[key]) for key in fields}}
     except NotImplementedError:
         found.refuse("annotation is MATLAB v7.3", path, "Save it again in MATLAB with -v7")

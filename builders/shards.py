@@ -22,7 +22,13 @@ import numpy as np
 
 from jladkit.builders.objects import Annotation, Found, InputFile, Stored, object_arrays
 from jladkit.errors import JladkitError
-from jladkit.formats.files import Pieces, make_folder, write_text, written_aside
+from jladkit.formats.files import (
+    Pieces,
+    digest_of_file,
+    make_folder,
+    write_text,
+    written_aside,
+)
 
 Unit = TypeVar("Unit")
 PICTURES, SPAN, DIGEST = "image_bytes", "image_span", "image_digest"
@@ -53,6 +59,8 @@ def make_shard(
 
 def is_current(path: Path) -> bool:
     """Whether a shard is there and the files that it was made from are as they were."""
+    if not all(path.with_suffix(end).is_file() for end in (".h5", ".npy")):
+        return False  # moved on by --virtual, before the build was stopped
     try:
         files = json.loads(path.read_text())["files"]
         for file in (InputFile(*record) for record in files):
@@ -255,7 +263,8 @@ def mapping(
     shards: Sequence[Path], runs: Sequence[Sequence[int]], end: int, keep: Path
 ) -> h5py.VirtualLayout:
     """The virtual data set that shows the bytes of `runs` in shards below the folder `keep`."""
-    layout = h5py.VirtualLayout((end,), np.uint8)
+    layout: Any = h5py.VirtualLayout((end,), np.uint8)
+    layout.dcpl.set_obj_track_times(False)  # the same pictures at any time, the same bytes
     place = 0
     for shard, first, last in runs:
         path = shards[shard].with_suffix(".h5")
@@ -267,10 +276,22 @@ def mapping(
     return layout
 
 
-def keep_shards(shards: Sequence[Path], folder: Path) -> None:
-    """Move the pictures of the shards to `folder`, in place of what is there."""
-    shutil.rmtree(folder, ignore_errors=True)
+def keep_shards(shards: Sequence[Path], folder: Path) -> list[Path]:
+    """Move the pictures of the shards to `folder`; what they are called there, as .json.
+
+    Names have the contents' digest in them, so that those of a data set which is about to be
+    replaced stay as they are until it is.
+    """
     make_folder(folder)
+    kept = []
     for shard in shards:
         pictures = shard.with_suffix(".h5")
-        pictures.rename(folder / pictures.name)
+        kept.append(folder / f"{shard.stem}-{digest_of_file(pictures)[:12]}.json")
+        pictures.rename(kept[-1].with_suffix(".h5"))
+    return kept
+
+
+def drop_others(folder: Path, kept: Sequence[Path]) -> None:
+    """Remove the shards in `folder` that are not among those that were kept."""
+    for left in set(folder.glob("*.h5")) - {path.with_suffix(".h5") for path in kept}:
+        left.unlink()

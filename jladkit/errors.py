@@ -13,6 +13,17 @@ class JladkitError(Exception):
     exit_code = 1
 
 
+class Stopped(KeyboardInterrupt):
+    """Somebody, or the system, asked to stop: by what signal, and what is to be said of it.
+
+    No JladkitError, so that nothing that goes on after an error goes on after it.
+    """
+
+    def __init__(self, signal: int, text: str = "Stopped.") -> None:
+        super().__init__(text)
+        self.exit_code = 128 + signal  # as shells have it: 130 of Ctrl-C, 143 of `kill`
+
+
 class UsageError(JladkitError):
     """An option or a name is wrong. Ends the command line with exit code 2."""
 

@@ -13,7 +13,7 @@ from jladkit.formats.log import Record, scores, stretches
 from jladkit.reports.figures import STYLE
 from jladkit.reports.palette import COLOURS
 
-LABELS = {"pck@0.1": "PCK@0.1 (%)", "iod": "IOD (%), less is better"}
+LABELS = {"pck@0.05": "PCK@0.05 (%)", "pck@0.1": "PCK@0.1 (%)", "iod": "IOD (%), less is better"}
 
 
 @dataclass(frozen=True)

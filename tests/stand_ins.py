@@ -115,7 +115,7 @@ class StandIns:
         """OUT/NAME of a `jladkit reproduce` that has ended, each row with the same scores."""
         path = self.dataset(name)
         data, said = open_dataset(path), open_predictions(self.predictions(path))
-        for metric, protocol, _ in reproduce.SCORES:
+        for metric, protocol in reproduce.EVALUATIONS:
             _, items = load("metric", metric)(data, said, protocol, None)
             for row in reproduce.ROWS:
                 for seed in (0, 1, 2):

@@ -1,14 +1,17 @@
 """The command line. A command's module is imported when the command is called, not before."""
 
+import io
 import re
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
-from jladkit.errors import JladkitError, did_you_mean
+from jladkit.errors import JladkitError, Stopped, did_you_mean
 
 COMMANDS = {
     "baselines": "jladkit.cli.baselines:command",
@@ -114,11 +117,16 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; a JladkitError ends it with its sentence and exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console that has no é says \\xe9
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, stop)
     try:
         group.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
+    except click.exceptions.Abort as abort:
+        why = abort.__cause__ if isinstance(abort.__cause__, Stopped) else Stopped(signal.SIGINT)
+        click.echo(str(why), err=True)
+        sys.exit(why.exit_code)
     except click.ClickException as error:
         error.show()
         hint = hint_of(error)
@@ -130,6 +138,20 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output, `head` say, has had enough
         sys.exit(141)
+    except MemoryError:
+        click.echo(
+            "Error: The memory does not suffice. Give less at once, or more memory.", err=True
+        )
+        sys.exit(1)
+    except OSError as error:  # a disk that is full, a folder that is gone
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {where}{error.strerror or error}.", err=True)
+        sys.exit(1)
+
+
+def stop(number: int, frame: object) -> NoReturn:
+    """Leave as for Ctrl-C: what is written aside is removed, what was read is kept."""
+    raise Stopped(number)
 
 
 def hint_of(error: click.ClickException) -> str:

@@ -1,19 +1,18 @@
 """jladkit export-pairs: what others need to predict, as pictures and tables that anything reads."""
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from jladkit.errors import JladkitError
 from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
 from jladkit.formats.files import check_new_folder, folder_aside, write_text
 from jladkit.formats.ids import first_of_pair, object_ids, pair_ids
 from jladkit.formats.joining import to_source, wanted_objects
+from jladkit.formats.pictures import open_encoded
 
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "PPM": "ppm"}
 TRANSFORM = ("a", "b", "c", "d", "e", "f")
@@ -107,8 +106,8 @@ def write_pictures(data: Dataset, rows: np.ndarray, folder: Path) -> dict[int, s
 def ending(data: Dataset, row: int, raw: bytes) -> str:
     """What the name of a picture ends with."""
     try:
-        form = str(Image.open(io.BytesIO(raw)).format)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        form = str(open_encoded(raw).format)
+    except (OSError, ValueError, SyntaxError) as error:
         raise JladkitError(f"{data.path}: the picture of object {row} is broken.") from error
     return ENDINGS.get(form, form.lower())
 

@@ -68,20 +68,20 @@ def reproduced(folder: Path) -> tuple[list[Any], int]:
     Raises:
         JladkitError: the folder has no finished run `joint`.
     """
-    from jladkit.cli.reproduce import ROWS, SCORES, items_path, measured
+    from jladkit.cli.reproduce import EVALUATIONS, ROWS, SCORES, items_path, measured
 
     # A row is drawn when every seed of the first one has it. Ablations are another matter.
     first = ROWS[0]
     seeds = [
         seed
         for seed in sorted(int(p.name.removeprefix("seed-")) for p in folder.glob("joint/seed-*"))
-        if all(items_path(folder, first, seed, m, protocol).exists() for m, protocol, _ in SCORES)
+        if all(items_path(folder, first, seed, *told).exists() for told in EVALUATIONS)
     ]
     rows = [
         row for row in ROWS
         if row.run == "joint" or row.label.startswith("control")
-        if all(items_path(folder, row, seed, m, protocol).exists()
-               for seed in seeds for m, protocol, _ in SCORES)
+        if all(items_path(folder, row, seed, *told).exists()
+               for seed in seeds for told in EVALUATIONS)
     ]  # fmt: skip
     own = [row for row in rows if row.run == "joint"]
     if not seeds or len(own) < 2:
@@ -91,7 +91,7 @@ def reproduced(folder: Path) -> tuple[list[Any], int]:
         )
     progress, point = drawing("alternations:Progress"), drawing("alternations:Point")
     found: list[Any] = []
-    for (metric, _, column), scored in zip(SCORES, measured(folder, rows, seeds), strict=True):
+    for (metric, _, column, _), scored in zip(SCORES, measured(folder, rows, seeds), strict=True):
         points = [
             point(one.mean.value, one.mean.low, one.mean.high, one.deviation) for one in scored
         ]

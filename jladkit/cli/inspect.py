@@ -13,7 +13,7 @@ import numpy as np
 
 from jladkit.cli.inspect_run import about_run, draw_run, readable
 from jladkit.errors import JladkitError, UsageError
-from jladkit.formats import dataset, predictions, result
+from jladkit.formats import dataset, files, predictions, result
 from jladkit.formats.dataset import SPLITS, Dataset, content_digest, open_dataset
 from jladkit.formats.describe import describe, spread
 from jladkit.formats.files import to_json, written_aside
@@ -21,6 +21,7 @@ from jladkit.formats.predictions import Predictions, check_belongs, open_predict
 from jladkit.formats.result import read_result
 
 SPLIT = click.Choice(SPLITS)
+FAR = 1e5  # pixels, beyond which a point is drawn no farther away
 
 
 @click.command("inspect")
@@ -97,11 +98,8 @@ def format_of(path: Path) -> str:
             f"{path} is neither HDF5 nor JSON, or a truncated file. Give a dataset.h5, a "
             "predictions.h5 or a result.json, or make it again."
         )
-    try:
-        with h5py.File(path, "r") as file:
-            found = str(file.attrs.get("format"))
-    except OSError as error:
-        raise JladkitError(f"{path} is a truncated HDF5 file ({error}). Make it again.") from error
+    with files.readable(path, "jladkit build-dataset ... or predict ...") as file:
+        found = str(file.attrs.get("format"))
     if found not in (dataset.FORMAT, predictions.FORMAT):
         raise JladkitError(f"{path} is HDF5, but its format is {found!r}, which is none of ours.")
     return found
@@ -203,7 +201,8 @@ def draw(
     chosen = sheets.choose(data.arrays[f"{what}/category"][rows], rows, count, seed)
     if found is not None:
         place = {int(row): i for i, row in enumerate(told)}
-        found = found[[place[int(row)] for row in chosen]]
+        # Pillow walks along a line pixel by pixel, however far beyond the picture it leads.
+        found = np.clip(found[[place[int(row)] for row in chosen]], -FAR, FAR)
     make = sheets.sheet_of_pairs if what == "pair" else sheets.sheet_of_objects
     sheet = make(data, chosen, found)
     with written_aside(png) as aside:

@@ -36,7 +36,9 @@ def about_run(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         }
         for name, own in scores(records).items()
     }
-    loss = label["config"]["loss"] if label.get("method") == "joint" else {}
+    config = label.get("config")
+    loss = config.get("loss") if label.get("method") == "joint" and isinstance(config, dict) else {}
+    identity = loss.get("identity", 0.0) if isinstance(loss, dict) else 0.0
     return {
         "format": "jladkit-run",
         "method": label.get("method"),
@@ -45,7 +47,7 @@ def about_run(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "phases": [stretch._asdict() for stretch in stretches(records)],
         "validation": told,
         f"mean_of_last_{RECENT}": last_means(records),
-        "collapsed": collapses(records, float(loss.get("identity", 0.0))),
+        "collapsed": collapses(records, identity if isinstance(identity, float) else 0.0),
     }, records
 
 

@@ -42,7 +42,6 @@ Only where a source has them:
     pair/flow_span           (P, 2) first and last+1 row of a pair's flow; equal where it has none
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +65,7 @@ from jladkit.formats.files import (
     written_aside,
 )
 from jladkit.formats.masks import decode_mask
+from jladkit.formats.pictures import open_encoded
 
 FORMAT = "jladkit-dataset"
 SCHEMA = 1
@@ -316,8 +316,8 @@ class Dataset:
             JladkitError: its bytes are no picture.
         """
         try:
-            return Image.open(io.BytesIO(self.encoded(row))).convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return open_encoded(self.encoded(row)).convert("RGB")
+        except (OSError, ValueError, SyntaxError) as error:
             raise JladkitError(f"{self.path}: the picture of object {row} is broken.") from error
 
     def mask(self, row: int) -> np.ndarray | None:
@@ -334,7 +334,7 @@ class Dataset:
         try:
             raw = self.on_disk("object/mask_bytes")[first:last].tobytes()
             return decode_mask(raw)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (OSError, ValueError, SyntaxError) as error:
             raise JladkitError(f"{self.path}: the mask of object {row} is broken.") from error
 
     def flow(self, row: int) -> np.ndarray | None:

@@ -4,18 +4,21 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from jladkit.errors import JladkitError, UsageError
+from jladkit.formats.stored import own_field
+from jladkit.formats.trial import check_survives
 
 TEXT = h5py.string_dtype()
 
@@ -72,11 +75,18 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         make_folder(path.parent)
         yield aside
         os.replace(aside, path)
-    except OSError as error:
-        raise JladkitError(f"{path} could not be written: {error.strerror or error}.") from error
+    except (OSError, RuntimeError) as error:  # HDF5 may fail again as it closes the file
+        raise JladkitError(f"{path} could not be written: {reason(error)}.") from error
     finally:
         with contextlib.suppress(OSError):  # a folder that is none: the error above says so
             aside.unlink(missing_ok=True)
+
+
+def reason(error: OSError | RuntimeError) -> str:
+    """What the system says of a failure, of which HDF5 gives but the number, in a long text."""
+    found = re.search(r"errno = (\d+)", str(error))
+    told = error.strerror if isinstance(error, OSError) else None
+    return os.strerror(int(found[1])) if found else told or str(error)
 
 
 def check_new_folder(path: Path) -> None:
@@ -139,9 +149,19 @@ def from_json(text: str | bytes) -> dict[str, Any]:
         record = json.loads(text, parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if isinstance(record, dict):
+    if isinstance(record, dict) and is_unicode(record):
         return record
-    raise ValueError("it holds no record")
+    raise ValueError("it holds no record, or half a character")
+
+
+def is_unicode(value: Any) -> bool:
+    """Whether a text, or a value of JSON, can be written as UTF-8. JSON may spell halves of
+    characters, and HDF5 keep any bytes as text."""
+    try:
+        (value if isinstance(value, str) else to_json(value)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -218,10 +238,10 @@ def read_arrays(
     sizes: dict[str, int] = {}
     arrays: dict[str, np.ndarray] = {}
     for name, field in fields.items():
-        found = file.get(name)
+        found = own_field(file, name)
         if found is None and field.optional:
             continue
-        if not isinstance(found, h5py.Dataset):
+        if found is None:
             raise JladkitError(f"{file.filename}: the field {name} is missing.")
         check_field(file.filename, name, found, field, sizes)
         if name not in skip:
@@ -234,16 +254,6 @@ def check_field(
     filename: str, name: str, found: h5py.Dataset, field: Field, sizes: dict[str, int]
 ) -> None:
     """Hold one data set against its `field`; `sizes` collects what each letter stands for."""
-    virtual = virtual_files(found)
-    if found.external or not all(map(is_shard, virtual)):
-        # HDF5 may keep a data set's bytes in any other file of the machine.
-        raise JladkitError(f"{filename}: {name} points outside the file, which is not allowed.")
-    lost = sorted(part for part in virtual if not (Path(filename).parent / part).is_file())
-    if lost:  # HDF5 would read zeros
-        raise JladkitError(
-            f"{filename} takes {name} from {len(set(lost))} files beside it that are missing, such "
-            f"as {lost[0]}. Move the folder {lost[0].partition('/')[0]} along with it."
-        )
     kind = kind_of(found.dtype)
     fits = len(found.shape) == len(field.shape) and all(
         size == (sizes.setdefault(want, size) if isinstance(want, str) else want)
@@ -262,17 +272,6 @@ def kind_of(dtype: np.dtype) -> str:
     if h5py.check_string_dtype(dtype) is not None:
         return "O"
     return "i" if dtype.kind == "u" else "V" if dtype.kind == "O" else dtype.kind
-
-
-def virtual_files(found: h5py.Dataset) -> list[str]:
-    """The files that a virtual data set takes its bytes from; none where it holds them itself."""
-    return [part.file_name for part in found.virtual_sources()] if found.is_virtual else []
-
-
-def is_shard(name: str) -> bool:
-    """True for FOLDER.shards/NAME, beside the file: the only other files that are followed."""
-    parts = PurePosixPath(name).parts
-    return len(parts) == 2 and parts[0].endswith(".shards") and parts[1] != ".."
 
 
 KINDS = {"f": "floats", "i": "integers", "b": "true/false", "O": "text"}
@@ -306,10 +305,16 @@ def readable(path: Path, remedy: str) -> Iterator[h5py.File]:
     """
     if not path.is_file():
         raise JladkitError(f"There is no file {path}.")
+    check_survives(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # h5py's, at broken bytes
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:  # h5py's, at broken bytes
         raise JladkitError(
             f"{path} is not an HDF5 file, or a truncated one ({error}). Make it again: {remedy}"
         ) from error
@@ -319,7 +324,10 @@ def read_text_attr(file: h5py.File, name: str) -> str:
     """The text of an attribute, which must be there."""
     if name not in file.attrs:
         raise JladkitError(f"{file.filename}: the attribute {name} is missing.")
-    return str(file.attrs[name])
+    text = str(file.attrs[name])
+    if not is_unicode(text):
+        raise JladkitError(f"{file.filename}: the attribute {name} is no UTF-8.")
+    return text
 
 
 def read_json_attr(file: h5py.File, name: str) -> dict[str, Any]:

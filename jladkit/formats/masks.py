@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from jladkit.formats.pictures import open_encoded
+
 
 def encode_mask(mask: np.ndarray) -> bytes:
     """(H, W) bool as a 1-bit PNG, white where it is True."""
@@ -21,7 +23,7 @@ def encode_mask(mask: np.ndarray) -> bytes:
 
 def decode_mask(raw: bytes) -> np.ndarray:
     """The inverse of `encode_mask`; Pillow's errors are raised where `raw` is no picture."""
-    return np.asarray(Image.open(io.BytesIO(raw)).convert("1"))
+    return np.asarray(open_encoded(raw).convert("1"))
 
 
 def vertex_names(count: int) -> list[str]:

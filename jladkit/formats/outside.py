@@ -48,7 +48,14 @@ import numpy as np
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
-from jladkit.formats.files import Field, digest_of_file, read_arrays, read_json_attr, readable
+from jladkit.formats.files import (
+    Field,
+    digest_of_file,
+    is_unicode,
+    read_arrays,
+    read_json_attr,
+    readable,
+)
 from jladkit.formats.ids import UNKNOWN, is_number, object_rows, pair_numbers
 from jladkit.formats.joining import (
     again,
@@ -238,7 +245,10 @@ def read_hdf5(path: Path, data: Dataset, split: str, frame: str) -> Predictions:
 def text_attr(file: h5py.File, name: str) -> str | None:
     """An attribute as text, None where it is not there."""
     value = file.attrs.get(name)
-    return value.decode() if isinstance(value, bytes) else None if value is None else str(value)
+    text = value.decode() if isinstance(value, bytes) else None if value is None else str(value)
+    if text is not None and not is_unicode(text):
+        raise JladkitError(f"{file.filename}: the attribute {name} is no UTF-8.")
+    return text
 
 
 def check_fields(path: Path, group: str, own: Mapping[str, np.ndarray]) -> None:

@@ -25,6 +25,7 @@ write in its place, jladkit.formats.outside says.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def open_predictions(path: Path) -> Predictions:
         check_log_sigma(path, arrays.get("pair/log_sigma"))
         seconds = read_json_attr(file, "seconds_per_item")
         memory = file.attrs.get("peak_memory", 0)
-        if not all(isinstance(n, Real) for n in (memory, *seconds.values())):
+        if not all(isinstance(n, Real) and isfinite(n) for n in (memory, *seconds.values())):
             raise JladkitError(
                 f"{path}: seconds_per_item and peak_memory must be numbers. Run: {REMEDY}"
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jladkit.errors import JladkitError
-from jladkit.formats.files import to_json, write_text
+from jladkit.formats.files import is_unicode, to_json, write_text
 
 FORMAT = "jladkit-result"
 SCHEMA = 1
@@ -137,11 +137,13 @@ def read_result(path: Path) -> Result:
     if off:
         raise JladkitError(f"{path}: missing or unknown keys: {', '.join(off)}.")
     try:
-        to_json(record)
+        whole = is_unicode(record)
     except ValueError as error:
         raise JladkitError(
             f"{path} holds NaN or infinity, which JSON does not have. Make it again: {REMEDY}"
         ) from error
+    if not whole:
+        raise JladkitError(f"{path} has half a character in it. Make it again: {REMEDY}")
     check_keys(path, "", record, KEYS)
     check_keys(path, "protocol", record["protocol"], PROTOCOL_KEYS)
     check_rows(path, record["results"])

@@ -23,7 +23,10 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], label: Mapping[s
     """Write tensors and their label (method, config, data set, step, scores), or nothing."""
     metadata = {"format": FORMAT, "schema": str(SCHEMA), "label": to_json(dict(label))}
     with written_aside(path) as aside:
-        save_file({k: v.detach().contiguous() for k, v in tensors.items()}, aside, metadata)
+        try:
+            save_file({k: v.detach().contiguous() for k, v in tensors.items()}, aside, metadata)
+        except SafetensorError as error:  # a full disk
+            raise JladkitError(f"{path} could not be written: {error}.") from error
 
 
 def read_label(path: Path) -> dict[str, Any]:

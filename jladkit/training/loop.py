@@ -4,25 +4,28 @@ A run is a list of phases; step t of the whole run draws everything random from 
 run that was stopped goes on exactly as if it had not been.
 """
 
+import contextlib
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from jladkit.errors import JladkitError, UsageError
-from jladkit.formats.files import make_folder, to_json, written_aside
+from jladkit.errors import JladkitError, Stopped, UsageError
+from jladkit.formats.files import make_folder, to_json, write_text, written_aside
+from jladkit.formats.locking import alone
 from jladkit.formats.log import LOG, Record, read_log
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
+from jladkit.training.stopping import asked_to_stop
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
 SNAPSHOT = "after-{:02d}-{}.safetensors"  # number of the phase from 0, its name
@@ -129,8 +132,11 @@ def train(
         stop_after: leave after this many steps of the whole run (for tests of resuming).
 
     Raises:
-        UsageError: `out` holds a run already and `resume` is False, or no phase has a step.
-        JladkitError: nothing to resume, the run had other settings, or the loss is not finite.
+        UsageError: `out` holds a run already and `resume` is False, another process trains there,
+            or no phase has a step.
+        JladkitError: nothing to resume, the run had other settings, the loss is not finite, or the
+            disk is full.
+        Stopped: by SIGINT or SIGTERM, after the state was saved.
     """
     state = out / STATE
     if not resume and (state.exists() or (out / MODEL).exists()):
@@ -139,15 +145,14 @@ def train(
     total = sum(phase.steps for phase in phases)
     if not total:
         raise UsageError("The recipe has no steps in any phase; nothing would be trained.")
-    at = Progress()
-    moments: dict[str, Tensor] = {}
-    if resume:
-        at, moments = restore(trainee, state)
-        truncate_log(out / LOG, at.step)
+    if resume and not state.is_file():
+        raise JladkitError(f"There is no checkpoint {state} to resume. Leave --resume out.")
     make_folder(out)
     saved = time.monotonic()
     with (
-        (out / LOG).open("a", encoding="utf-8") as log,
+        alone(out / STATE, "training"),
+        asked_to_stop() as asked,
+        begun(trainee, out, resume) as (at, moments, log),
         tqdm(total=total, initial=at.step, unit="step", disable=not progress) as bar,
     ):
         start = 0
@@ -160,6 +165,8 @@ def train(
             freeze_all_but(trainee.net, named)
             optimiser = optimiser_of(phase, named)
             load_moments(optimiser, named, moments if at.step > start else {})
+            if at.step == 0:  # so that there is something to resume, whenever it ends
+                save_state(trainee, state, at, optimiser, named)
             bar.set_description(phase.name)
             while at.step < end:
                 for group in optimiser.param_groups:
@@ -169,22 +176,60 @@ def train(
                 bar.update()
                 record: dict[str, Any] = {"step": at.step, "phase": phase.name, **terms}
                 due = at.step % validate_every == 0 or at.step == end
+                leaving = asked.signal is not None or at.step == stop_after
+                saving = due or leaving or time.monotonic() - saved > checkpoint_seconds
+                if saving:
+                    check_there(out)
                 if due:
                     record["validation"] = validate(trainee, phase, at, out)
                     bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
                 if snapshots and at.step == end:
                     keep_aside(out / MODEL, out / SNAPSHOT.format(number, phase.name))
                 log.write(to_json(record) + "\n")
-                if due or time.monotonic() - saved > checkpoint_seconds or at.step == stop_after:
+                if saving:
                     log.flush()
                     if due:
                         warn(trainee, out, bar)
                     save_state(trainee, state, at, optimiser, named)
                     saved = time.monotonic()
-                if at.step == stop_after:
+                if asked.signal is not None:
+                    raise Stopped(
+                        asked.signal,
+                        f"Stopped after step {at.step} of {total}, which is saved in {out}: the same "
+                        "command with --resume goes on from there.",
+                    )
+                if leaving:
                     return out / MODEL
             start = end
     return out / MODEL
+
+
+@contextlib.contextmanager
+def begun(
+    trainee: Trainee, out: Path, resume: bool
+) -> Iterator[tuple[Progress, dict[str, Tensor], TextIO]]:
+    """Where a run stands, the optimiser's moments, and its log to go on with.
+
+    Raises:
+        JladkitError: as `restore`; or the system refuses something in the block.
+    """
+    at, moments = restore(trainee, out / STATE) if resume else (Progress(), {})
+    if resume:
+        truncate_log(out / LOG, at.step)
+    try:
+        with (out / LOG).open("a" if resume else "w", encoding="utf-8") as log:
+            yield at, moments, log
+    except OSError as error:  # the disk is full, most likely
+        raise JladkitError(
+            f"The training in {out} was broken off: {error.strerror or error}. The last checkpoint "
+            "is kept and --resume goes on from it."
+        ) from error
+
+
+def check_there(out: Path) -> None:
+    """Raise JladkitError where the folder of a run was taken away."""
+    if not (out / LOG).is_file():
+        raise JladkitError(f"{out / LOG} is gone: somebody moved or removed {out}. Train anew.")
 
 
 def optimiser_of(phase: Phase, named: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
@@ -300,16 +345,19 @@ def restore(trainee: Trainee, path: Path) -> tuple[Progress, dict[str, Tensor]]:
     """
     tensors, label = read_checkpoint(path, trainee.label["method"])
     for key in ("config", "dataset_digest"):
-        if label[key] != json.loads(to_json(trainee.label[key])):
+        if label.get(key) != json.loads(to_json(trainee.label[key])):
             raise JladkitError(
                 f"{path} was made with another {key.replace('_', ' ')}. Resume with the same "
                 "--data, --recipe and --set, or start anew in another --out."
             )
     net = {k.removeprefix("net/"): v for k, v in tensors.items() if k.startswith("net/")}
-    trainee.net.load_state_dict(net)
-    at = label["progress"]
-    best = {name: (float(score), int(step)) for name, (score, step) in at["best"].items()}
-    return Progress(at["step"], at["scores"], best), tensors
+    try:
+        trainee.net.load_state_dict(net)
+        at = label["progress"]
+        best = {name: (float(score), int(step)) for name, (score, step) in at["best"].items()}
+        return Progress(int(at["step"]), dict(at["scores"]), best), tensors
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise JladkitError(f"{path} is damaged: {error}. Train anew in another --out.") from error
 
 
 def load_moments(
@@ -336,4 +384,4 @@ def truncate_log(path: Path, step: int) -> None:
                 keep.append(line + "\n")
         except (ValueError, KeyError):
             continue
-    path.write_text("".join(keep), encoding="utf-8")
+    write_text(path, "".join(keep))

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from jladkit.errors import JladkitError, UsageError, did_you_mean
+from jladkit.formats.pictures import open_encoded
 from jladkit.methods import EncodedUnsureMatcher, LandmarkDetector, Matcher, UnsureMatcher
 from jladkit.model.correlation import local_similarity, window_inside
 from jladkit.model.joint import JointNet
@@ -63,12 +64,12 @@ def open_picture(path: Path) -> Image.Image:
         JladkitError: there is none, or it is no picture.
     """
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, open_encoded(file) as image:
             upright: Image.Image = ImageOps.exif_transpose(image)
             return upright.convert("RGB")
     except FileNotFoundError as error:
         raise JladkitError(f"There is no file {path}.") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise JladkitError(
             f"{path} must be a picture, and cannot be read as one: {error}"
         ) from error

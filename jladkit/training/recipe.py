@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -12,6 +12,7 @@ from jladkit.errors import JladkitError, UsageError, did_you_mean
 
 Section = TypeVar("Section")
 Table = dict[str, dict[str, Any]]
+LONGEST = 1 << 20  # bytes of a recipe; ours have about a thousand
 KINDS = {
     bool: "true or false",
     int: "a whole number",
@@ -58,7 +59,11 @@ def recipe_text(method: str, recipe: str) -> tuple[str, str]:
     """(where from, text) of a recipe given by name or path."""
     if recipe.endswith(".toml"):
         try:
-            return recipe, Path(recipe).read_text(encoding="utf-8")
+            with Path(recipe).open("rb") as file:
+                raw = file.read(LONGEST + 1)
+            if len(raw) > LONGEST:
+                raise UsageError(f"{recipe} is longer than {LONGEST} bytes; that is no recipe.")
+            return recipe, raw.decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"The recipe {recipe} cannot be read: {error}.") from error
     folder = resources.files("jladkit.recipes")
@@ -77,7 +82,7 @@ def parse(where: str, text: str) -> Table:
     """Sections of a TOML text; nothing may stand outside a section."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
         raise JladkitError(f"{where} is not TOML: {error}.") from error
     loose = [key for key, value in table.items() if not isinstance(value, dict)]
     if loose:
@@ -89,7 +94,7 @@ def toml_value(text: str) -> Any:
     """What `text` means in TOML, or the text itself."""
     try:
         return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -117,6 +122,9 @@ def fill_section(name: str, cls: type[Section], values: Mapping[str, Any]) -> Se
         wanted = hints[key]
         if not is_a(value, wanted):
             raise UsageError(f"{name}.{key} must be {KINDS[wanted]}, but is {value!r}.")
+    needed = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}  # pyright: ignore[reportArgumentType]
+    if needed - values.keys():
+        raise UsageError(f"[{name}] must have the key {min(needed - values.keys())}.")
     numbers = {k: float(v) if hints[k] is float else v for k, v in values.items()}
     return cls(**numbers)
 

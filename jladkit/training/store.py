@@ -1,6 +1,7 @@
 """Feature maps of a frozen backbone, computed once: in memory, or in a file that runs share."""
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,25 @@ def compute(
                 found = backbone(pictures(part).to(device)).half().cpu().numpy()
             if store is None:
                 shape = (count, *found.shape[1:])
-                store = (
-                    np.empty(shape, np.float16)
-                    if path is None
-                    else np.lib.format.open_memmap(path, "w+", np.float16, shape)
-                )
+                store = np.empty(shape, np.float16) if path is None else on_disk(path, shape)
             store[part] = found
             bar.update(len(part))
     assert store is not None
+    return store
+
+
+def on_disk(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    """A new file of zeros, mapped into memory.
+
+    Its room is taken at once: a mapped page that finds no room on the disk would end the process.
+
+    Raises:
+        OSError: there is no room.
+    """
+    store = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return store
 
 

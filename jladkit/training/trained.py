@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -56,12 +56,18 @@ def net_of(
     tensors, label = read_checkpoint(path, method)
     try:
         table = dict(label["config"]["model"])
-        if "weights" in table:
+        if "weights" in get_type_hints(sections["model"]):
             table["weights"] = "random"
+        if ":" in str(table.get("backbone")):  # timm would ask the network, or a folder, for it
+            raise UsageError(f"{table['backbone']} is no backbone of timm's own.")
         model = fill({"model": sections["model"]}, {"model": table})["model"]
+        with torch.device("meta"):  # a file of a few bytes may claim a network of any size
+            claimed = make(model, label["categories"]).state_dict()
+        if {k: v.shape for k, v in claimed.items()} != {k: v.shape for k, v in tensors.items()}:
+            raise UsageError("The tensors are not those of its config.")
         net = make(model, label["categories"])
         net.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise JladkitError(
             f"{path} does not fit this version, or its own config. Train again."
         ) from error
