@@ -1,6 +1,6 @@
 """What has collapsed in a training, read off the last records of its log (jladkit.formats.log).
 
-Losses that pull against each other have ways to be small that teach nothing. Four are known of
+Losses that pull against each other have ways to be small that teach nothing. Five are known of
 the joint method, each with a bound that a healthy run stays away from. (6) to (10) are the
 paper's equations, in brackets as in jladkit.model.losses.
 """
@@ -13,6 +13,7 @@ from jladkit.formats.log import Record
 RECENT = 20  # steps with a term that its mean is taken over; with fewer, nothing is said yet
 BACKGROUND, PEAK = 0.99, 0.05  # mass above, and highest probability below which maps have faded
 SPREAD = 0.005  # of the picture's side: landmarks that stray less do not move
+DISTINCT = 0.8  # share of landmarks that lie alone, below which they heap up
 LOG_SIGMA = (-4.0, 6.0)
 DISPLACEMENT = 1e-5  # mean squared, in sides of the picture
 
@@ -27,7 +28,9 @@ def collapses(records: Sequence[Record], identity: float = 0.0) -> list[str]:
         identity: weight of the loss's pull towards the identity (loss.identity), which alone makes
             a field that stands still a collapse.
     """
-    found = (faded(records), still(records), unsure(records), frozen(records, identity))
+    found = (
+        faded(records), still(records), heaped(records), unsure(records), frozen(records, identity)
+    )  # fmt: skip
     return [sentence for sentence in found if sentence is not None]
 
 
@@ -53,6 +56,19 @@ def still(records: Sequence[Record]) -> str | None:
         f"{told[-1]['validation']['spread']:.4f} of the picture's side (below {SPREAD}). A landmark "
         f"that stands still costs (8), (9) and (10) little{fallen(records, MAP_TERMS)}. "
         "Raise loss.equivariance, which alone asks it to move."
+    )
+
+
+def heaped(records: Sequence[Record]) -> str | None:
+    """Landmarks that lie on one another."""
+    told = [record for record in records if "distinct" in record.get("validation", {})]
+    if not told or not told[-1]["validation"]["distinct"] < DISTINCT:
+        return None
+    return (
+        f"Landmarks lie on one another at step {told[-1]['step']}: {told[-1]['validation']['distinct']:.0%} "
+        "of them are more than 1 % of the picture's side away from every other (below "
+        f"{DISTINCT:.0%}). (9) is flat where two coincide, and its margin may be more than the object "
+        "has room for. Lower loss.margin, or have fewer landmarks."
     )
 
 

@@ -41,7 +41,7 @@ from jladkit.training.pictures import (
 )
 from jladkit.training.synthetic_pairs import SyntheticPairs
 from jladkit.training.trained import label_of
-from jladkit.training.validation import landmark_iod, pair_pck
+from jladkit.training.validation import LandmarkScores, landmark_iod, pair_pck
 
 Rows = NDArray[np.int64]
 
@@ -281,12 +281,12 @@ class JointTrainee:
         )
 
     def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
-        """PCK@0.1 on the val pairs, IOD of the val objects and how far their landmarks stray."""
+        """PCK@0.1 on the val pairs, and LandmarkScores of the val objects."""
         size = self.model.size
         same: tuple[str, ...] = ()
         if self.frozen and latest:
-            same = {"align": ("iod", "spread"), "detect": ("pck@0.1",)}.get(phase.name, ())
-        scores = {name: latest[name] for name in same}
+            same = {"align": LandmarkScores._fields, "detect": ("pck@0.1",)}.get(phase.name, ())
+        scores = {name: latest[name] for name in same if name in latest}
 
         def carry(pairs: Rows, points: Tensor) -> Tensor:
             source = self.features(self.data.pair_source[pairs])
@@ -299,7 +299,7 @@ class JointTrainee:
         if "pck@0.1" not in scores:
             scores["pck@0.1"] = pair_pck(self.data, "val", size, carry)
         if "iod" not in scores:
-            scores["iod"], scores["spread"] = landmark_iod(self.data, size, detect)
+            scores |= landmark_iod(self.data, size, detect)._asdict()
         return scores
 
     def collapses(self, records: Sequence[Record]) -> list[str]:

@@ -29,6 +29,7 @@ from jladkit.training.views import View, ViewConfig, Views, carried
 Rows = NDArray[np.int64]
 PRECISIONS = ("float32", "bfloat16")
 STRAY, EXTENT = 0.005, 0.03  # shares of the picture's side
+DISTINCT = 0.8  # of the landmarks
 WATCHED = 8  # batches of views that a loss is validated on where nothing is annotated
 
 
@@ -137,8 +138,7 @@ class LandmarkTrainee(ABC):
         return carried(view.warp, points, self.size)
 
     def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
-        """IOD of the val objects; how far landmarks stray over pictures ("spread") and lie apart in
-        one ("extent"). Without annotations the loss of a fixed set of views takes IOD's place."""
+        """LandmarkScores of the val objects, and how far landmarks lie apart in a picture ("extent"). Without annotations the loss of a fixed set of views takes IOD's place."""
         if not self.scored:
             return self.validate_without_annotations(phase)
         apart: list[Tensor] = []
@@ -148,8 +148,8 @@ class LandmarkTrainee(ABC):
             apart.append(extent(points) / self.size)
             return points
 
-        iod, spread = landmark_iod(self.data, self.size, detect)
-        return {"iod": iod, "spread": spread, "extent": float(torch.cat(apart).mean())}
+        scores = landmark_iod(self.data, self.size, detect)._asdict()
+        return {**scores, "extent": float(torch.cat(apart).mean())}
 
     def validate_without_annotations(self, phase: loop.Phase) -> dict[str, float]:
         """The mean loss over the same views every time."""
@@ -181,6 +181,11 @@ def collapses(record: Record) -> list[str]:
         sentences.append(
             f"The landmarks lie at one place {at}: in a picture they are {found['extent']:.4f} of "
             f"its side away from their middle (below {EXTENT})."
+        )
+    if found.get("distinct", 1.0) < DISTINCT:  # older logs have none
+        sentences.append(
+            f"Landmarks lie on one another {at}: {found['distinct']:.0%} of them are more than 1 % of "
+            f"the picture's side away from every other (below {DISTINCT:.0%})."
         )
     return sentences
 

@@ -1,7 +1,7 @@
 """Scores during training, by the same evaluators that score a finished model."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from jladkit.training.loading import batches, from_square, to_square
 Carry = Callable[[NDArray[np.int64], Tensor], Tensor]
 Detect = Callable[[NDArray[np.int64]], Tensor]
 FITTED = 1000  # training objects at most that landmarks are regressed on
+NEAR = 0.01  # of the square's side: landmarks that lie nearer to one another are one
 OWN: dict[str, Any] = {"method": "validation", "config": {}, "environment": {}, "created": ""}
 
 
@@ -72,16 +73,33 @@ def pair_pck(data: Dataset, split: str, size: int, carry: Carry, alpha: float = 
     return result.results[0]["value"]
 
 
-def landmark_iod(data: Dataset, size: int, detect: Detect) -> tuple[float, float]:
+class LandmarkScores(NamedTuple):
+    """What `landmark_iod` finds, each a share.
+
+    Attributes:
+        iod: the mean error, as a share of the normaliser.
+        spread: how far landmarks stray from their mean place in a category, of the square's side.
+        distinct: how many of the landmarks have no other within NEAR, on average over objects.
+    """
+
+    iod: float
+    spread: float
+    distinct: float
+
+
+def distinct(points: NDArray[np.float64], near: float) -> float:
+    """The share of landmarks (N, L, 2) that have no other one within `near`, in units of points."""
+    apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
+    alone = (apart > near).sum(axis=2) == points.shape[1] - 1  # all but itself are farther
+    return float(alone.mean())
+
+
+def landmark_iod(data: Dataset, size: int, detect: Detect) -> LandmarkScores:
     """IOD of the val objects under the protocol `recommended`, fitted on training objects.
 
     Args:
         size: side of the square that `detect` works in.
         detect: from (B,) rows of object/* to (B, L, 2) landmarks in pixels of their squares.
-
-    Returns:
-        The mean error as a share of the normaliser; and how far landmarks stray from their mean
-        place in a category, as a share of the square's side.
     """
     train = data.objects("train")
     few = np.random.default_rng(0).permutation(train)[:FITTED]
@@ -99,4 +117,5 @@ def landmark_iod(data: Dataset, size: int, detect: Detect) -> tuple[float, float
     result, _ = registry.load("metric", "iod")(data, predictions, "recommended")
     groups = data.object_category[rows]
     strays = [points[groups == code].std(axis=0).mean() for code in np.unique(groups)]
-    return result.results[0]["value"], float(np.mean(strays)) / size
+    spread = float(np.mean(strays)) / size
+    return LandmarkScores(result.results[0]["value"], spread, distinct(points, NEAR * size))

@@ -100,3 +100,12 @@ def test_too_few_steps_and_other_methods_terms_say_nothing():
     assert collapses(run(RECENT - 1, background=0.999, peak=0.01, spread=None)) == []
     assert collapses(run(spread=None, loss=1.0)) == []
     assert collapses([]) == []
+
+
+def test_landmarks_that_lie_on_one_another_are_told_and_how_many_lie_alone():
+    records = run(**HEALTHY)
+    records[-1]["validation"]["distinct"] = 0.3
+    (said,) = collapses(records)
+    assert "lie on one another at step 60: 30% of them" in said
+    records[-1]["validation"]["distinct"] = 0.8
+    assert collapses(records) == []

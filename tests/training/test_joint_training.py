@@ -377,7 +377,7 @@ def test_validation_scores_anew_only_what_the_phase_can_have_changed(dots: Datas
     before = tiny.validate(loop.Phase("synthetic", 1, 1e-3), {})
     marked = {name: -1.0 for name in before}
     align, detect = (tiny.validate(loop.Phase(n, 1, 1e-3), marked) for n in ("align", "detect"))
-    assert align == {**before, "iod": -1.0, "spread": -1.0}
+    assert align == {**before, "iod": -1.0, "spread": -1.0, "distinct": -1.0}
     assert detect == {**before, "pck@0.1": -1.0}
     assert moving.validate(loop.Phase("align", 1, 1e-3), marked).keys() == before.keys()
     assert -1.0 not in moving.validate(loop.Phase("align", 1, 1e-3), marked).values()

@@ -122,7 +122,7 @@ def test_validation_says_how_far_landmarks_move_and_lie_apart(dots: Dataset):
     own.net.eval()
     with torch.inference_mode():
         found = own.validate(own.phases()[0], {})
-    assert set(found) == {"iod", "spread", "extent"}
+    assert set(found) == {"iod", "spread", "distinct", "extent"}
     square = torch.tensor([[[0.0, 0], [0, 2], [2, 0], [2, 2]]])
     assert float(extent(square)) == pytest.approx(2**0.5)
 
@@ -136,6 +136,10 @@ def test_a_collapse_is_told_in_words():
     assert still.startswith("The landmarks do not move at step 7")
     (heap,) = collapses(record(0.04, 0.01))
     assert heap.startswith("The landmarks lie at one place at step 7")
+    doubled = record(0.04, 0.2)
+    doubled["validation"]["distinct"] = 0.2
+    (twins,) = collapses(doubled)
+    assert twins.startswith("Landmarks lie on one another at step 7: 20% of them")
 
 
 def test_the_loop_asks_for_collapses(dots: Dataset, tmp_path: Path, capsys: Any, monkeypatch: Any):
