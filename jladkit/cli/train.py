@@ -59,22 +59,28 @@ def command(
 
     The folder gets model.safetensors (best weights, for predict and evaluate), state.safetensors
     (for --resume) and log.jsonl (one line a step).
+
+    Started by torchrun, N processes share each batch of the joint method and take the steps that
+    one would; `train.batch` is that of all together. Give --cache, so that maps are kept once.
     """
     check_folder(out)
     dataset = open_dataset(data)
     cls = registry.load("method", method)
     if not hasattr(cls, "train"):
         raise UsageError(f"The method {method} is not one to train; `evaluate` takes it by name.")
+    from jladkit.training import ranks
     from jladkit.training.prediction import device_named
 
-    best = cls.train(
-        dataset,
-        recipe,
-        settings,
-        out,
-        device=device_named(device),
-        resume=resume,
-        cache=cache,
-        progress=not quiet,
-    )
-    click.echo(f"Best weights: {best}", err=True)
+    with ranks.joined(device) as own:
+        best = cls.train(
+            dataset,
+            recipe,
+            settings,
+            out,
+            device=device_named(own),
+            resume=resume,
+            cache=cache,
+            progress=not quiet and ranks.first(),
+        )
+        if ranks.first():
+            click.echo(f"Best weights: {best}", err=True)

@@ -12,15 +12,18 @@ from jladkit.model.correlation import local_correlation, window_inside
 from jladkit.model.geometry import cell_grid, landmark_positions, sample
 
 
-def anchor_loss(field: Tensor, true_field: Tensor, valid: Tensor) -> Tensor:
+def anchor_loss(
+    field: Tensor, true_field: Tensor, valid: Tensor, number: Tensor | None = None
+) -> Tensor:
     """(1): squared distance between a field and the known warp, mean over valid cells.
 
     Args:
         field, true_field: (B, 2, H, W) xy in cells.
         valid: (B, H, W) bool; False where the known warp leaves the image.
+        number: of cells to divide by where this is a share of a batch; None counts `valid`'s.
     """
     squared = (field - true_field).square().sum(dim=1)
-    return (squared * valid).sum() / valid.sum().clamp_min(1)
+    return (squared * valid).sum() / (valid.sum().clamp_min(1) if number is None else number)
 
 
 def equivariance_loss(target: Tensor, carried: Tensor) -> Tensor:

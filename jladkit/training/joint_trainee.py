@@ -30,7 +30,7 @@ from jladkit.model.geometry import (
 )
 from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.model.warps import Warp, WarpRange
-from jladkit.training import loop
+from jladkit.training import loop, ranks
 from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.collapse import collapses
 from jladkit.training.joint_recipe import LossConfig, TrainConfig, margin_for
@@ -77,6 +77,7 @@ class JointTrainee:
         self.model: ModelConfig = config["model"]
         self.losses: LossConfig = config["loss"]
         self.plan: TrainConfig = config["train"]
+        self.batch = self.plan.batch  # of all processes together
         self.warp: WarpRange = config["warp"]
         self.margin = self.losses.margin or margin_for(self.model.landmarks)
         with torch.random.fork_rng(devices=[]):
@@ -145,7 +146,8 @@ class JointTrainee:
     def loss(self, phase: loop.Phase, generator: np.random.Generator) -> dict[str, Tensor]:
         if phase.name == "synthetic":
             return self.synthetic_loss(generator)
-        terms = self.real_loss(phase.name, generator.choice(self.train_pairs, self.plan.batch))
+        pairs = generator.choice(self.train_pairs, self.batch)[ranks.share(self.batch)]
+        terms = self.real_loss(phase.name, pairs)
         if phase.name == "align" and self.losses.anchors:
             warp, source, target, _ = self.warped_pair(generator)
             terms["anchors"] = self.anchors(warp, source, target)
@@ -177,7 +179,8 @@ class JointTrainee:
 
         Any object of train will do; none needs a partner.
         """
-        warp, source, target, rows = self.synthetic.draw(generator, self.plan.batch)
+        own = ranks.share(self.batch)
+        warp, source, target, rows = self.synthetic.draw(generator, self.batch, own)
         return warp, source, target, self.which(rows)
 
     def anchors(self, warp: Warp, source: Tensor, target: Tensor) -> Tensor:
@@ -185,7 +188,9 @@ class JointTrainee:
         cells = self.joint.cells
         true = warp.field(cells, cells).to(self.device)
         valid = ((true > -0.5) & (true < cells - 0.5)).all(dim=1)
-        return losses.anchor_loss(self.joint.align(source, target).field, true, valid)
+        # The mean is over the valid cells of the whole batch, of which this may be a share.
+        number = ranks.summed(valid.sum()).clamp_min(1) * (len(valid) / self.batch)
+        return losses.anchor_loss(self.joint.align(source, target).field, true, valid, number)
 
     def equivariance(self, warp: Warp, maps_s: Tensor, maps_t: Tensor) -> Tensor:
         """(2), in [0, 1] of the picture's side."""
@@ -243,7 +248,7 @@ class JointTrainee:
             "displacement": shift.square().sum(dim=1).mean(),
             "cross_entropy": entropy.detach().mean(),
             "log_sigma": log_sigma.detach().mean(),
-            "log_sigma_deviation": log_sigma.detach().std(),
+            "log_sigma_deviation": ranks.deviation(log_sigma.detach()),
         }
 
     def joint_term(

@@ -24,6 +24,7 @@ from jladkit.errors import JladkitError, Stopped, UsageError
 from jladkit.formats.files import make_folder, to_json, write_text, written_aside
 from jladkit.formats.locking import alone
 from jladkit.formats.log import LOG, Record, read_log
+from jladkit.training import ranks
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
 from jladkit.training.stopping import asked_to_stop
 
@@ -84,7 +85,8 @@ class Trainee(Protocol):
     minimise under "total". `validate` returns scores, and gets the latest ones, for what the phase
     cannot have changed; `collapses` says in sentences what the log's records show to have gone
     wrong, and is asked at every validation; `kept` says which of them chooses which weights. Tensors that no entry of
-    `kept` names stay as they were first.
+    `kept` names stay as they were first. One that torchrun may train in several processes has a
+    `batch` too, the rows of a step, of which its `loss` computes `ranks.share(batch)`.
     """
 
     net: nn.Module
@@ -133,13 +135,14 @@ def train(
 
     Raises:
         UsageError: `out` holds a run already and `resume` is False, another process trains there,
-            or no phase has a step.
-        JladkitError: nothing to resume, the run had other settings, the loss is not finite, or the
-            disk is full.
+            or no phase has a step; or there are several processes, and the method is trained in one.
+        JladkitError: nothing to resume, the run had other settings, the loss is not finite, the
+            disk is full, or another process of the training is gone.
         Stopped: by SIGINT or SIGTERM, after the state was saved.
     """
-    state = out / STATE
-    if not resume and (state.exists() or (out / MODEL).exists()):
+    state, first = out / STATE, ranks.first()
+    ranks.check(trainee.label["method"], getattr(trainee, "batch", None))
+    if first and not resume and (state.exists() or (out / MODEL).exists()):
         raise UsageError(f"{out} holds a run already. Give --resume, or another --out.")
     phases = trainee.phases()
     total = sum(phase.steps for phase in phases)
@@ -147,14 +150,16 @@ def train(
         raise UsageError("The recipe has no steps in any phase; nothing would be trained.")
     if resume and not state.is_file():
         raise JladkitError(f"There is no checkpoint {state} to resume. Leave --resume out.")
-    make_folder(out)
+    if first:
+        make_folder(out)
     saved = time.monotonic()
     with (
-        alone(out / STATE, "training"),
+        alone(out / STATE, "training") if first else contextlib.nullcontext(),
         asked_to_stop() as asked,
         begun(trainee, out, resume) as (at, moments, log),
-        tqdm(total=total, initial=at.step, unit="step", disable=not progress) as bar,
+        tqdm(total=total, initial=at.step, unit="step", disable=not (progress and first)) as bar,
     ):
+        ranks.as_first(trainee.net)
         start = 0
         for number, phase in enumerate(phases):
             end = start + phase.steps
@@ -165,7 +170,7 @@ def train(
             freeze_all_but(trainee.net, named)
             optimiser = optimiser_of(phase, named)
             load_moments(optimiser, named, moments if at.step > start else {})
-            if at.step == 0:  # so that there is something to resume, whenever it ends
+            if at.step == 0 and first:  # so that there is something to resume, whenever it ends
                 save_state(trainee, state, at, optimiser, named)
             bar.set_description(phase.name)
             while at.step < end:
@@ -176,14 +181,16 @@ def train(
                 bar.update()
                 record: dict[str, Any] = {"step": at.step, "phase": phase.name, **terms}
                 due = at.step % validate_every == 0 or at.step == end
-                leaving = asked.signal is not None or at.step == stop_after
-                saving = due or leaving or time.monotonic() - saved > checkpoint_seconds
+                signal = ranks.highest(asked.signal or 0)  # of any process
+                leaving = bool(signal) or at.step == stop_after
+                late = time.monotonic() - saved > checkpoint_seconds
+                saving = first and (due or leaving or late)
                 if saving:
                     check_there(out)
-                if due:
+                if due and first:
                     record["validation"] = validate(trainee, phase, at, out)
                     bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
-                if snapshots and at.step == end:
+                if snapshots and at.step == end and first:
                     keep_aside(out / MODEL, out / SNAPSHOT.format(number, phase.name))
                 log.write(to_json(record) + "\n")
                 if saving:
@@ -192,15 +199,18 @@ def train(
                         warn(trainee, out, bar)
                     save_state(trainee, state, at, optimiser, named)
                     saved = time.monotonic()
-                if asked.signal is not None:
+                if signal:
+                    ranks.wait()  # until all is saved
                     raise Stopped(
-                        asked.signal,
+                        signal,
                         f"Stopped after step {at.step} of {total}, which is saved in {out}: the same "
                         "command with --resume goes on from there.",
                     )
                 if leaving:
+                    ranks.wait()
                     return out / MODEL
             start = end
+        ranks.wait()
     return out / MODEL
 
 
@@ -214,6 +224,10 @@ def begun(
         JladkitError: as `restore`; or the system refuses something in the block.
     """
     at, moments = restore(trainee, out / STATE) if resume else (Progress(), {})
+    if not ranks.first():
+        with open(os.devnull, "w", encoding="utf-8") as nothing:
+            yield at, moments, nothing
+        return
     if resume:
         truncate_log(out / LOG, at.step)
     try:
@@ -259,9 +273,11 @@ def one_step(
     trainee.net.train()
     terms = trainee.loss(phase, np.random.default_rng([seed, step]))
     optimiser.zero_grad(set_to_none=True)
-    terms["total"].backward()
+    batch = getattr(trainee, "batch", 1)
+    (terms["total"] * ranks.weight(batch)).backward()
+    ranks.sum_gradients(named.values())
     norm = nn.utils.clip_grad_norm_(list(named.values()), 10.0)
-    values = {name: float(term.detach()) for name, term in terms.items()}
+    values = ranks.mean_terms(terms, batch)
     if not (math.isfinite(values["total"]) and math.isfinite(float(norm))):
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         raise JladkitError(

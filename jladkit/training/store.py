@@ -16,6 +16,7 @@ from jladkit.errors import JladkitError
 from jladkit.formats.files import make_folder, to_json, written_aside
 from jladkit.model.backbones import Backbone
 from jladkit.model.halves import Front
+from jladkit.training import ranks
 
 Maps = Callable[[NDArray[np.int64]], Tensor]
 BATCH = 16
@@ -51,10 +52,11 @@ def stored_maps(
         store = compute(backbone, pictures, count, None, device, label, progress)
     else:
         path = folder / f"maps-{name_of(backbone, key)}.npy"
-        if not path.exists():
+        if not path.exists() and ranks.first_here():
             make_folder(folder)
             with written_aside(path) as aside:
                 compute(backbone, pictures, count, aside, device, label, progress)
+        ranks.wait()
         store = opened(path, count)
 
     def maps(wanted: NDArray[np.int64]) -> Tensor:

@@ -33,18 +33,24 @@ class SyntheticPairs:
             self.warped = pictures.keep_warped(rows, warps, self.bank, key)
 
     def draw(
-        self, generator: np.random.Generator, batch: int
+        self, generator: np.random.Generator, batch: int, own: slice | None = None
     ) -> tuple[Warp, Tensor, Tensor, NDArray[np.int64]]:
         """Known warps, the maps (B, C, h, w) of the warped pictures (sources) and of the plain
-        ones (targets), and the rows (B,) of their objects."""
+        ones (targets), and the rows (B,) of their objects.
+
+        Args:
+            batch: how many are drawn.
+            own: which B of them are wanted; None wants all.
+        """
+        own = slice(0, batch) if own is None else own
         chosen = generator.integers(len(self.rows), size=batch)
-        rows = self.rows[chosen]
+        rows = self.rows[chosen[own]]
         if self.warps:
-            at = chosen * self.warps + generator.integers(self.warps, size=batch)
+            at = (chosen * self.warps + generator.integers(self.warps, size=batch))[own]
             warp = self.bank.take(torch.from_numpy(at))
             return warp, self.warped(at), self.pictures(rows), rows
         seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
-        warp = random_warp(batch, self.limits, seeded)
+        warp = random_warp(batch, self.limits, seeded).take(torch.arange(batch)[own])
         images = batch_of(self.pictures.data, rows, self.pictures.size)
         with torch.no_grad():
             warped = channels_last(warp.apply(images)).to(self.pictures.device)
