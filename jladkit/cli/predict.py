@@ -8,6 +8,7 @@ from jladkit.cli import offers
 from jladkit.formats.dataset import SPLITS, open_dataset
 from jladkit.formats.files import check_output
 from jladkit.formats.predictions import write_predictions
+from jladkit.formats.shards import WHOLE, parse_shard
 
 
 @click.command("predict")
@@ -47,6 +48,12 @@ from jladkit.formats.predictions import write_predictions
     help="Find landmarks in N objects of train at most, drawn with seed 0, for IOD to regress on.  "
     "[default: in all]",
 )
+@click.option(
+    "--shard",
+    metavar="NUMBER/COUNT",
+    help="Do only this part of the work, from 0/4 to 3/4 say; jladkit merge-predictions puts the "
+    "files of all together.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace --out if it exists.")
 @click.option("--device", default="cpu", show_default=True, help="Torch device.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -59,6 +66,7 @@ def command(
     out: Path,
     dense: int | None,
     fit_objects: int | None,
+    shard: str | None,
     overwrite: bool,
     device: str,
     quiet: bool,
@@ -66,6 +74,7 @@ def command(
     """Run a method over a split and store everything it says, for scores and pictures later."""
     from jladkit.training.prediction import CELLS, FLOWS, PARTS, predict
 
+    part = WHOLE if shard is None else parse_shard(shard)
     check_output(out, overwrite=overwrite)
     dataset = open_dataset(data)
     found = predict(
@@ -79,6 +88,7 @@ def command(
         cells=dense or CELLS,
         fit_objects=fit_objects,
         settings=settings,
+        shard=part,
     )
     write_predictions(out, found, overwrite=overwrite)
     click.echo(f"Wrote {out}", err=True)

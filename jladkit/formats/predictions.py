@@ -19,7 +19,8 @@ Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part
     object/points  (M, L, 2) the L landmarks found in each object's picture
 
 Attributes: method, config, split, dataset (name), dataset_digest, seconds_per_item,
-peak_memory (bytes), environment, created. What others may leave out, and the CSVs that they may
+peak_memory (bytes), environment, created; shard ("0/4") of a part that jladkit.formats.shards
+puts together with the others. What others may leave out, and the CSVs that they may
 write in its place, jladkit.formats.outside says.
 """
 
@@ -83,6 +84,7 @@ class Predictions:
     object_points: np.ndarray | None = None
     seconds_per_item: Mapping[str, float] = field(default_factory=dict)
     peak_memory: int = 0
+    shard: str = ""
 
 
 def write_predictions(path: Path, predictions: Predictions, *, overwrite: bool = True) -> None:
@@ -95,6 +97,8 @@ def write_predictions(path: Path, predictions: Predictions, *, overwrite: bool =
             file.attrs[name] = getattr(predictions, name)
         for name in ("config", "environment", "seconds_per_item"):
             file.attrs[name] = to_json(dict(getattr(predictions, name)))
+        if predictions.shard:
+            file.attrs["shard"] = predictions.shard
         write_arrays(file, parts)
 
 
@@ -165,6 +169,7 @@ def open_predictions(path: Path) -> Predictions:
             object_points=arrays.get("object/points"),
             seconds_per_item=seconds,
             peak_memory=int(memory),
+            shard=read_text_attr(file, "shard") if "shard" in file.attrs else "",
         )
 
 
@@ -179,6 +184,11 @@ def check_log_sigma(path: Path, log_sigma: np.ndarray | None) -> None:
 
 def check_belongs(path: Path, predictions: Predictions, data: Dataset, split: str) -> None:
     """Raise JladkitError unless `predictions` were made from `data` and for `split`."""
+    if predictions.shard:
+        raise JladkitError(
+            f"{path} is the shard {predictions.shard} of a split's predictions. Put all together: "
+            "jladkit merge-predictions FILES --out FILE"
+        )
     if predictions.dataset_digest != data.digest:
         raise JladkitError(
             f"{path} was made from {predictions.dataset} with digest "

@@ -33,7 +33,8 @@ Rows = NDArray[np.int64]
 class Kept:
     """What is made of objects' pictures; the least recently used go first.
 
-    Objects that share a picture share what is made of it.
+    Objects that share a picture share what is made of it. What is made of a picture may depend, in
+    its last bits, on those that it was made together with; `pass_by` keeps track of them.
 
     Args:
         data: the data set.
@@ -45,25 +46,55 @@ class Kept:
         self.make, self.limit = make, limit
         _, inverse = np.unique(data.object_image_span, axis=0, return_inverse=True)
         self.picture: NDArray[np.int64] = inverse.reshape(-1)
-        self.made: OrderedDict[int, Tensor] = OrderedDict()
-        self.bytes = 0
+        # Of one that was passed by, the rows of all that it is to be made together with.
+        self.made: OrderedDict[int, Tensor | Rows] = OrderedDict()
+        self.bytes = self.each = 0
 
     def __call__(self, rows: Rows) -> Tensor:
         """(B, ...) for the pictures of objects `rows` (B,)."""
+        pictures = self.entered(rows)
+        together = torch.stack([self.got(picture) for picture in pictures])
+        self.shrink()
+        return together
+
+    def pass_by(self, rows: Rows) -> None:
+        """Be as after a call with these rows, which another shard makes, and make nothing yet."""
+        if not self.each:
+            self.each = self.make(rows[:1])[0].nbytes
+        self.entered(rows)
+        self.shrink()
+
+    def entered(self, rows: Rows) -> list[int]:
+        """The pictures of `rows`, with an entry each; those that had none are to be made together."""
         pictures = self.picture[rows].tolist()
         absent = {p: row for p, row in zip(pictures, rows.tolist(), strict=True)
                   if p not in self.made}  # fmt: skip
-        if absent:
-            found = self.make(np.array(list(absent.values())))
-            for picture, one in zip(absent, found, strict=True):
-                self.made[picture] = one.clone()  # a view would keep the whole batch
-                self.bytes += one.nbytes
+        together = np.array(list(absent.values()))
+        self.made |= dict.fromkeys(absent, together)
+        self.bytes += self.each * len(absent)
         for picture in pictures:
             self.made.move_to_end(picture)
-        together = torch.stack([self.made[picture] for picture in pictures])
+        return pictures
+
+    def got(self, picture: int) -> Tensor:
+        """What is made of a picture that has an entry."""
+        found = self.made[picture]
+        if isinstance(found, Tensor):
+            return found
+        made = self.make(found)
+        if not self.each:
+            self.each = made[0].nbytes
+            self.bytes = self.each * len(self.made)
+        for other, one in zip(self.picture[found].tolist(), made, strict=True):
+            if self.made.get(other) is found:
+                self.made[other] = one.clone()  # a view would keep the whole batch
+        return self.got(picture)
+
+    def shrink(self) -> None:
+        """Let the least recently used go."""
         while self.bytes > self.limit:
-            self.bytes -= self.made.popitem(last=False)[1].nbytes
-        return together
+            self.made.popitem(last=False)
+            self.bytes -= self.each
 
     def holds(self, rows: Rows) -> NDArray[np.bool_]:
         """(n,) which of the objects `rows` (n,) have a picture that is kept."""
@@ -102,6 +133,20 @@ class Runner:
                 f"images, but returned {form(codes)}."
             )
         return codes
+
+    def pass_transfer(self, source: Rows, target: Rows) -> None:
+        """Be as after `transfer`, which another shard does."""
+        if isinstance(self.method, EncodedMatcher):
+            self.codes.pass_by(np.concatenate([source, target]))
+
+    def pass_detect(self, rows: Rows) -> None:
+        """Be as after `detect`, which another shard does."""
+        if isinstance(self.method, EncodedDetector):
+            self.codes.pass_by(rows)
+
+    def codes_first(self, rows: Rows) -> NDArray[np.int64]:
+        """An order of objects (n,): those whose codes are kept first, before others push them out."""
+        return np.argsort(~self.codes.holds(rows), kind="stable")
 
     def transfer(
         self, source: Rows, target: Rows, points: Tensor, category: Sequence[str]

@@ -17,6 +17,7 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.files import to_json
 from jladkit.formats.predictions import Predictions
+from jladkit.formats.shards import BLOCK, WHOLE, Shard
 from jladkit.methods import LandmarkDetector, Matcher
 from jladkit.training.checkpoint import read_label
 from jladkit.training.encoding import Runner, by_picture
@@ -25,8 +26,8 @@ from jladkit.training.loading import batches, from_square
 from jladkit.training.loop import MODEL
 from jladkit.training.validation import ends_of, transfer_pairs
 
-BATCH = 16
-DENSE_BATCH = 4  # pairs, each with thousands of points
+BATCH = BLOCK
+DENSE_BATCH = BLOCK // 4  # pairs, each with thousands of points
 CELLS = 64  # of a dense field, each way
 PARTS = ("pair", "back", "object")
 FLOWS = ("flow", "flow_back")
@@ -137,6 +138,7 @@ def predict(
     cells: int = CELLS,
     fit_objects: int | None = None,
     settings: Sequence[str] = (),
+    shard: Shard = WHOLE,
 ) -> Predictions:
     """Everything a method says about a split: its pairs if it matches, its objects if it detects.
 
@@ -153,7 +155,7 @@ def predict(
     """
     where = device_named(device)
     instance = load_method(data, method, checkpoint, where, settings)
-    return ask(instance, data, split, where, progress, wanted, cells, fit_objects)
+    return ask(instance, data, split, where, progress, wanted, cells, fit_objects, shard)
 
 
 def ask(
@@ -165,6 +167,7 @@ def ask(
     wanted: Sequence[str] = PARTS,
     cells: int = CELLS,
     fit_objects: int | None = None,
+    shard: Shard = WHOLE,
 ) -> Predictions:
     """Everything that an instance of a method says about a split.
 
@@ -176,6 +179,7 @@ def ask(
             back. What goes the same way comes from the same pass over the pairs.
         cells: of a dense field, in each direction.
         fit_objects: how many objects of train at most, drawn with seed 0; None takes all.
+        shard: which batches of it; jladkit.formats.shards puts them together again.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.
@@ -189,12 +193,16 @@ def ask(
     with torch.inference_mode():
         if "pair" in wanted and isinstance(instance, Matcher) and len(pairs):
             parts["pair_row"] = pairs
-            parts |= pair_parts(runner, pairs, wanted, cells, progress, seconds)
+            parts |= pair_parts(runner, pairs, wanted, cells, progress, seconds, shard)
+            if shard != WHOLE:
+                own = shard.own(by_picture(data, pairs))
+                parts = {name: None if a is None else a[own] for name, a in parts.items()}
         if "object" in wanted and isinstance(instance, LandmarkDetector) and len(objects):
             begin = time.perf_counter()
-            parts["object_row"] = objects
-            parts["object_points"] = detected(runner, objects, progress)
-            seconds["object"] = (time.perf_counter() - begin) / len(objects)
+            own = shard.own(runner.codes_first(objects))
+            parts["object_row"] = objects[own]
+            parts["object_points"] = detected(runner, objects, progress, shard)
+            seconds["object"] = (time.perf_counter() - begin) / max(own.sum(), 1)
     if not parts:
         said = " or ".join(f"{part}s" for part in wanted if part != "back")
         raise JladkitError(
@@ -211,6 +219,7 @@ def ask(
         created=now(),
         seconds_per_item=seconds,
         peak_memory=peak_memory(),
+        shard=str(shard),
         **parts,
     )
 
@@ -227,6 +236,7 @@ def pair_parts(
     cells: int,
     progress: bool,
     seconds: dict[str, float],
+    shard: Shard,
 ) -> dict[str, Any]:
     """The fields of Predictions about `pairs`: one pass there and, if need be, one back.
 
@@ -238,8 +248,9 @@ def pair_parts(
         if not asked:
             continue
         begin = time.perf_counter()
-        found = carried(runner, pairs, progress, cells if flow in asked else 0, back)
-        seconds |= dict.fromkeys(asked, (time.perf_counter() - begin) / len(pairs))
+        found = carried(runner, pairs, progress, cells if flow in asked else 0, back, shard)
+        number = max(shard.own(by_picture(runner.data, pairs)).sum(), 1)
+        seconds |= dict.fromkeys(asked, (time.perf_counter() - begin) / number)
         if points in asked:
             parts["pair_points_back" if back else "pair_points"] = found.points
         if points in asked and not back:
@@ -282,7 +293,12 @@ class Carried(NamedTuple):
 
 
 def carried(
-    runner: Runner, pairs: NDArray[np.int64], progress: bool, cells: int = 0, back: bool = False
+    runner: Runner,
+    pairs: NDArray[np.int64],
+    progress: bool,
+    cells: int = 0,
+    back: bool = False,
+    shard: Shard = WHOLE,
 ) -> Carried:
     """The keypoints and the dense field of every pair, from source to target or `back`.
 
@@ -292,6 +308,7 @@ def carried(
     Args:
         pairs: (P,) rows of pair/*.
         cells: on each side of the field; 0 for none.
+        shard: which pairs are wanted; what stands for the others means nothing.
     """
     data, size, order = runner.data, runner.method.size, by_picture(runner.data, pairs)
     number = data.object_keypoints.shape[1]
@@ -301,11 +318,14 @@ def carried(
         return Carried(np.empty((len(pairs), 0, 2)), None, fields)
     batch = DENSE_BATCH if cells else BATCH
     grid, places = centres(cells, size), iter(batches(order, batch))
-    label = "pairs, back" if back else "pairs"
-    with tqdm(total=len(pairs), desc=label, unit="pair", disable=not progress) as bar:
+    label, own = "pairs, back" if back else "pairs", shard.own(order)
+    with tqdm(total=own.sum(), desc=label, unit="pair", disable=not progress) as bar:
 
         def carry(part: NDArray[np.int64], points: Tensor) -> Tensor:
             (source, target), place = ends_of(data, part, back), next(places)
+            if not own[place[0]]:
+                runner.pass_transfer(source, target)
+                return torch.full_like(points, torch.nan)
             asked = torch.cat([points, grid.expand(len(part), -1, -1)], dim=1)
             moved, unsure = runner.transfer(
                 source, target, asked, names(data, data.pair_category[part])
@@ -329,15 +349,22 @@ def centres(cells: int, size: int) -> Tensor:
     return torch.from_numpy(np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)).float()
 
 
-def detected(runner: Runner, objects: NDArray[np.int64], progress: bool) -> NDArray[np.float64]:
-    """(M, L, 2) landmarks, in pixels of the stored pictures."""
+def detected(
+    runner: Runner, objects: NDArray[np.int64], progress: bool, shard: Shard = WHOLE
+) -> NDArray[np.float64]:
+    """(M, L, 2) landmarks of those of `objects` that are the shard's, in pixels of the stored
+    pictures."""
     data, size = runner.data, runner.method.size
-    # Those whose codes are kept come first, before the others push them out.
-    order = np.argsort(~runner.codes.holds(objects), kind="stable")
-    found: list[NDArray[np.float64]] = []
-    with tqdm(total=len(objects), desc="objects", unit="image", disable=not progress) as bar:
-        for part in batches(objects[order], BATCH):
+    order = runner.codes_first(objects)
+    own = shard.own(order)
+    found: list[NDArray[np.float64]] = [np.empty((0, 0, 2))] if not own.any() else []
+    with tqdm(total=own.sum(), desc="objects", unit="image", disable=not progress) as bar:
+        for place in batches(order, BATCH):
+            part = objects[place]
+            if not own[place[0]]:
+                runner.pass_detect(part)
+                continue
             points = runner.detect(part, names(data, data.object_category[part]))
             found.append(from_square(points.double().cpu().numpy(), data.object_size[part], size))
             bar.update(len(part))
-    return np.concatenate(found)[np.argsort(order)]
+    return np.concatenate(found)[np.argsort(order[own[order]])]
