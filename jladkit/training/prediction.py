@@ -202,7 +202,7 @@ def ask(
             own = shard.own(runner.codes_first(objects))
             parts["object_row"] = objects[own]
             parts["object_points"] = detected(runner, objects, progress, shard)
-            seconds["object"] = (time.perf_counter() - begin) / max(own.sum(), 1)
+            seconds["object"] = (time.perf_counter() - begin) / max(int(own.sum()), 1)
     if not parts:
         said = " or ".join(f"{part}s" for part in wanted if part != "back")
         raise JladkitError(
@@ -243,13 +243,13 @@ def pair_parts(
     `seconds` gets how long a pair took, for each part of `wanted` that the pass was for.
     """
     parts: dict[str, Any] = {}
+    number = max(int(shard.own(by_picture(runner.data, pairs)).sum()), 1)
     for back, points, flow in ((False, "pair", "flow"), (True, "back", "flow_back")):
         asked = [part for part in (points, flow) if part in wanted]
         if not asked:
             continue
         begin = time.perf_counter()
         found = carried(runner, pairs, progress, cells if flow in asked else 0, back, shard)
-        number = max(shard.own(by_picture(runner.data, pairs)).sum(), 1)
         seconds |= dict.fromkeys(asked, (time.perf_counter() - begin) / number)
         if points in asked:
             parts["pair_points_back" if back else "pair_points"] = found.points
