@@ -59,6 +59,7 @@ def copy_of_process(work: Callable[[], Any], after: float | None = None) -> floa
     if not child:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         code = 1
+        torch.set_num_threads(1)  # threads are not copied: work for them would wait for ever
         try:
             work()
             code = 0
