@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -12,19 +13,6 @@ from jladkit.formats.dataset import SPLITS, Dataset, open_dataset
 from jladkit.formats.outside import FRAMES, read_predictions
 from jladkit.formats.predictions import Predictions
 
-DATA = click.option("--data", required=True, type=click.Path(path_type=Path), help="A dataset.h5.")
-PREDICTIONS = click.option(
-    "--predictions", "files", required=True, multiple=True, type=click.Path(path_type=Path),
-    help="A predictions file, as `jladkit evaluate` takes it; once for each method.",
-)  # fmt: skip
-SPLIT = click.option(
-    "--split", type=click.Choice(SPLITS), default="test", show_default=True,
-    help="The split that the predictions are about.",
-)  # fmt: skip
-FRAME = click.option(
-    "--frame", type=click.Choice(FRAMES), default="crop", show_default=True,
-    help="What x and y of others are pixels of.",
-)  # fmt: skip
 CATEGORY = click.option("--category", help="Only this one.")
 SEED = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True,
@@ -32,11 +20,25 @@ SEED = click.option(
 )  # fmt: skip
 
 
+def reading(function: Any) -> Any:
+    """The options that say which data and predictions are meant."""
+    for option in (
+        click.option("--frame", type=click.Choice(FRAMES), default="crop", show_default=True,
+                     help="What x and y of others are pixels of."),
+        click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True,
+                     help="The split that the predictions are about."),
+        click.option("--predictions", "files", required=True, multiple=True,
+                     type=click.Path(path_type=Path), help="A predictions file, as `jladkit "
+                     "evaluate` takes it; once for each method."),
+        click.option("--data", required=True, type=click.Path(path_type=Path),
+                     help="A dataset.h5."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @click.command("matches")
-@DATA
-@PREDICTIONS
-@SPLIT
-@FRAME
+@reading
 @click.option("--count", type=click.IntRange(1, 40), default=8, show_default=True,
               help="How many pairs, from each category its median first.")  # fmt: skip
 @OUT
@@ -58,10 +60,7 @@ def matches_command(
 
 
 @click.command("landmark-pairs")
-@DATA
-@PREDICTIONS
-@SPLIT
-@FRAME
+@reading
 @CATEGORY
 @click.option("--count", type=click.IntRange(1, 40), default=8, show_default=True,
               help="How many pairs, spread over the categories.")  # fmt: skip
@@ -89,10 +88,7 @@ def pairs_command(
 
 
 @click.command("landmarks")
-@DATA
-@PREDICTIONS
-@SPLIT
-@FRAME
+@reading
 @CATEGORY
 @click.option("--count", type=click.IntRange(1, 200), default=16, show_default=True,
               help="How many objects.")  # fmt: skip

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from jladkit.formats.files import check_output
+from jladkit.formats.prediction_shards import merged
 from jladkit.formats.predictions import open_predictions, write_predictions
-from jladkit.formats.shards import merged
 
 
 @click.command("merge-predictions")

@@ -7,8 +7,8 @@ import click
 from jladkit.cli import offers
 from jladkit.formats.dataset import SPLITS, open_dataset
 from jladkit.formats.files import check_output
+from jladkit.formats.prediction_shards import WHOLE, parse_shard
 from jladkit.formats.predictions import write_predictions
-from jladkit.formats.shards import WHOLE, parse_shard
 
 
 @click.command("predict")

@@ -19,7 +19,7 @@ Frames as in dataset.h5: xy in pixels of the stored picture. A file has one part
     object/points  (M, L, 2) the L landmarks found in each object's picture
 
 Attributes: method, config, split, dataset (name), dataset_digest, seconds_per_item,
-peak_memory (bytes), environment, created; shard ("0/4") of a part that jladkit.formats.shards
+peak_memory (bytes), environment, created; shard ("0/4") of a part that jladkit.formats.prediction_shards
 puts together with the others. What others may leave out, and the CSVs that they may
 write in its place, jladkit.formats.outside says.
 """

@@ -16,8 +16,8 @@ from jladkit import registry
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.formats.files import to_json
+from jladkit.formats.prediction_shards import BLOCK, WHOLE, Shard
 from jladkit.formats.predictions import Predictions
-from jladkit.formats.shards import BLOCK, WHOLE, Shard
 from jladkit.methods import LandmarkDetector, Matcher
 from jladkit.training.checkpoint import read_label
 from jladkit.training.encoding import Runner, by_picture
@@ -179,7 +179,7 @@ def ask(
             back. What goes the same way comes from the same pass over the pairs.
         cells: of a dense field, in each direction.
         fit_objects: how many objects of train at most, drawn with seed 0; None takes all.
-        shard: which batches of it; jladkit.formats.shards puts them together again.
+        shard: which batches of it; jladkit.formats.prediction_shards puts them together again.
 
     Raises:
         JladkitError: the split has neither pairs nor objects that the method can work on.

@@ -340,21 +340,21 @@ def test_a_data_set_does_not_choose_where_another_is_built_nor_by_whom(tmp_path:
     assert recipe_options(data.path, "coco") == data.recipe["options"]
 
 
-def test_a_checkpoint_names_no_backbone_that_is_elsewhere(tmp_path: Path):
-    model = {"backbone": "hf-hub:stranger/net", "layers": ["x"], "size": 64}
+def refused_checkpoint(folder: Path, **model: object) -> str:
+    """Why a checkpoint with this [model] is refused, in its own words."""
     label = json.dumps({"method": "joint", "config": {"model": model}, "categories": ["a"]})
     metadata = {"format": "jladkit-checkpoint", "schema": "1", "label": label}
-    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors", metadata)
+    save_file({"a": torch.zeros(1)}, folder / "model.safetensors", metadata)
     with pytest.raises(JladkitError, match="does not fit") as caught:
-        load_method(None, None, tmp_path / "model.safetensors", torch.device("cpu"))
-    assert "no backbone of timm's own" in str(caught.value.__cause__)
+        load_method(None, None, folder / "model.safetensors", torch.device("cpu"))
+    return str(caught.value.__cause__)
+
+
+def test_a_checkpoint_names_no_backbone_that_is_elsewhere(tmp_path: Path):
+    why = refused_checkpoint(tmp_path, backbone="hf-hub:stranger/net", layers=["x"], size=64)
+    assert "no backbone of timm's own" in why
 
 
 def test_a_checkpoint_claims_no_network_larger_than_its_tensors(tmp_path: Path):
-    model = {"layers": ["blocks.2"], "size": 64, "width": 160_000}  # would take 900 GB
-    label = json.dumps({"method": "joint", "config": {"model": model}, "categories": ["a"]})
-    metadata = {"format": "jladkit-checkpoint", "schema": "1", "label": label}
-    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors", metadata)
-    with pytest.raises(JladkitError, match="does not fit") as caught:
-        load_method(None, None, tmp_path / "model.safetensors", torch.device("cpu"))
-    assert "not those of its config" in str(caught.value.__cause__)
+    why = refused_checkpoint(tmp_path, layers=["blocks.2"], size=64, width=160_000)  # 900 GB
+    assert "not those of its config" in why

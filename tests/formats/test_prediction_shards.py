@@ -17,13 +17,13 @@ from torch import Tensor
 from jladkit.baselines.nearest import Nearest, NearestConfig
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
+from jladkit.formats.prediction_shards import WHOLE, Shard, merged, parse_shard
 from jladkit.formats.predictions import (
     Predictions,
     check_belongs,
     open_predictions,
     write_predictions,
 )
-from jladkit.formats.shards import WHOLE, Shard, merged, parse_shard
 from jladkit.model.joint import JointNet, ModelConfig
 from jladkit.training import encoding, prediction
 from jladkit.training.joint import Joint
@@ -173,7 +173,7 @@ def test_log_sigma_that_one_shard_has_is_unknown_in_the_other(tmp_path: Path):
     assert (found[0::2] == 1).all() and np.isnan(found[1::2]).all()
 
 
-def test_shards_that_do_not_make_a_whole_are_refused(tmp_path: Path):
+def test_prediction_shards_that_do_not_make_a_whole_are_refused(tmp_path: Path):
     paths, (first, second) = parts_of(tiny_dataset(tmp_path / "tiny.h5"))
     for parts, said in (
         ([first], r"missing: 1/2"),
