@@ -59,6 +59,7 @@ class Walk:
         if raw[126:128] not in ends:
             raise ValueError("its header tells no byte order")
         self.raw, self.order = raw, ends[raw[126:128]]
+        self.pair = struct.Struct(self.order + "II").unpack_from  # compiled: called for every tag
 
     def checked(self) -> bytes:
         """The file with its compressed elements inflated, after a look at all of them."""
@@ -84,13 +85,12 @@ class Walk:
         begins, all of it before `end`."""
         if at + 8 > end:
             raise ValueError("it ends within an element's tag")
-        (word,) = struct.unpack_from(self.order + "I", data, at)
+        word, size = self.pair(data, at)
         if word >> 16:  # up to four bytes stand in the tag itself
             kind, size, first, following = word & 0xFFFF, word >> 16, at + 4, at + 8
             if size > 4:
                 raise ValueError(f"a small element has {size} bytes")
         else:
-            (size,) = struct.unpack_from(self.order + "I", data, at + 4)
             kind, first = word, at + 8
             following = first + size + (-size % 8 if kind not in (MATRIX, COMPRESSED) else 0)
         if following > end:
@@ -115,7 +115,7 @@ class Walk:
         count, raw, at = self.values(data, at, end, {UINT32: 4})
         if count != 2:
             raise ValueError("an array's flags are broken")
-        (flags,) = struct.unpack_from(self.order + "I", raw)
+        flags, _ = self.pair(raw)
         _, raw, at = self.values(data, at, end, {INT32: 4})
         sizes = struct.unpack(f"{self.order}{len(raw) // 4}i", raw)
         if not 1 <= len(sizes) <= MOST_DIMENSIONS or min(sizes) < 0:
