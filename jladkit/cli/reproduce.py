@@ -1,5 +1,6 @@
 """jladkit reproduce"""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from jladkit.cli.text import grid
 from jladkit.formats.dataset import open_dataset
 from jladkit.formats.files import write_text
 
-# What is trained: a name, and what it changes in the recipe.
+# What is trained: a name, and what it changes in the recipe. All but the last begin with the weights of
+# "separate", which is pretraining alone; the last has another network and is pretrained anew.
+SEPARATE = "separate"
 RUNS: dict[str, tuple[str, ...]] = {
+    SEPARATE: (),
     "joint": (),
     "no-joint": ("loss.joint='none'",),
     # Under a pull of 80 fields are about as long as under (10) on pascal3d_cad.
@@ -37,7 +41,7 @@ class Row:
 
 CONTROL = "control: real pairs, without (10)"
 ROWS = (
-    Row("separate: synthetic warps only", "joint", "after-00-synthetic.safetensors"),
+    Row("separate: synthetic warps only", SEPARATE),
     *(
         Row(f"joint, alternation {n}", "joint", f"after-{2 * n:02d}-detect.safetensors")
         for n in (1, 2, 3, 4)
@@ -68,7 +72,7 @@ EVALUATIONS = tuple(dict.fromkeys((metric, protocol) for metric, protocol, _, _ 
 )  # fmt: skip
 @click.option(
     "--run", "runs", multiple=True, type=click.Choice(list(RUNS)),
-    help="Only these runs, and the rows they give.  [default: all]",
+    help="Only these runs, and the rows they give; separate is always there.  [default: all]",
 )  # fmt: skip
 @click.option("--recipe", default="cpu", show_default=True, shell_complete=offers.recipes,
               help="As `train` takes it.")  # fmt: skip
@@ -91,7 +95,7 @@ def command(
     for path in datasets:
         name = open_dataset(path).name
         folder = out / name
-        rows = [row for row in ROWS if not runs or row.run in runs]
+        rows = [row for row in ROWS if not runs or row.run in (SEPARATE, *runs)]
         for seed in seeds:
             for run in dict.fromkeys(row.run for row in rows):
                 one_run(path, folder, run, seed, recipe, settings, rows)
@@ -120,7 +124,7 @@ def one_run(
     if not missing:
         return
     place = folder / run / f"seed-{seed}"
-    said = [*RUNS[run], *settings, "train.rounds=4", "train.snapshots=true", f"train.seed={seed}"]
+    said = [*RUNS[run], *settings, *length(folder, run, seed), f"train.seed={seed}"]
     resume = ["--resume"] if (place / "state.safetensors").exists() else []
     step("train", "--data", data, "--method", "joint", "--recipe", recipe, "--out", place,
          "--cache", folder / "cache", *(w for s in said for w in ("--set", s)), *resume)  # fmt: skip
@@ -132,6 +136,17 @@ def one_run(
             step("evaluate", "--data", data, "--metric", metric, "--protocol", protocol,
                  "--predictions", predicted, "--out", predicted.parent, "--json", quiet=True)  # fmt: skip
         predicted.unlink()
+
+
+def length(folder: Path, run: str, seed: int) -> list[str]:
+    """The settings that say where a run begins and ends."""
+    if run == SEPARATE:
+        return ["train.rounds=0"]
+    whole = ["train.rounds=4", "train.snapshots=true"]
+    if run == "wo-ss":
+        return whole
+    start = json.dumps(str(folder / SEPARATE / f"seed-{seed}"))
+    return [*whole, "train.synthetic_steps=0", f"train.start={start}"]
 
 
 def scores_folder(folder: Path, row: Row, seed: int) -> Path:

@@ -79,6 +79,7 @@ class JointTrainee:
         self.plan: TrainConfig = config["train"]
         self.batch = self.plan.batch  # of all processes together
         self.warp: WarpRange = config["warp"]
+        self.goes_on = bool(self.plan.start)
         self.margin = self.losses.margin or margin_for(self.model.landmarks)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.plan.seed)

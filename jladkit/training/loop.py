@@ -86,7 +86,9 @@ class Trainee(Protocol):
     cannot have changed; `collapses` says in sentences what the log's records show to have gone
     wrong, and is asked at every validation; `kept` says which of them chooses which weights. Tensors that no entry of
     `kept` names stay as they were first. One that torchrun may train in several processes has a
-    `batch` too, the rows of a step, of which its `loss` computes `ranks.share(batch)`.
+    `batch` too, the rows of a step, of which its `loss` computes `ranks.share(batch)`. One that
+    begins with the weights of another run has a true `goes_on`: they are validated before the first
+    step, and are the best until others beat them.
     """
 
     net: nn.Module
@@ -170,7 +172,13 @@ def train(
             freeze_all_but(trainee.net, named)
             optimiser = optimiser_of(phase, named)
             load_moments(optimiser, named, moments if at.step > start else {})
-            if at.step == 0 and first:  # so that there is something to resume, whenever it ends
+            if at.step == 0 and first:
+                if getattr(trainee, "goes_on", False):
+                    scores = validate(trainee, phase, at, out)
+                    begun_with = {"step": 0, "phase": phase.name, "validation": scores}
+                    log.write(to_json(begun_with) + "\n")
+                    log.flush()
+                # so that there is something to resume, whenever it ends
                 save_state(trainee, state, at, optimiser, named)
             bar.set_description(phase.name)
             while at.step < end:

@@ -1,5 +1,6 @@
 """jladkit reproduce: every run and row once, resumed where it was stopped."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def test_two_runs_with_one_seed_give_seven_rows_and_a_second_call_does_nothing(
     code, out, err = jladkit(*words)
     assert code == 0, err
     lines = out.strip().splitlines()
-    labels = [row.label for row in reproduce.ROWS if row.run in ("joint", "no-joint")]
+    made = ("separate", "joint", "no-joint")
+    labels = [row.label for row in reproduce.ROWS if row.run in made]
     assert len(labels) == 6
     assert [line.split("  ")[0] for line in lines[-6:]] == labels
     assert reproduce.CONTROL in lines[1]
@@ -53,3 +55,13 @@ def test_rows_that_are_missing_are_made_from_the_run_that_is_there(
     assert code == 0, err
     assert steps == ["train", "predict", "evaluate", "evaluate"]
     assert lost.exists()
+
+
+def test_runs_begin_with_the_separate_one_unless_their_network_is_another():
+    folder = Path("out") / "dots"
+    assert reproduce.length(folder, "separate", 1) == ["train.rounds=0"]
+    assert reproduce.length(folder, "joint", 1)[2:] == [
+        "train.synthetic_steps=0",
+        f"train.start={json.dumps('out/dots/separate/seed-1')}",
+    ]
+    assert reproduce.length(folder, "wo-ss", 1) == ["train.rounds=4", "train.snapshots=true"]

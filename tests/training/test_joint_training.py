@@ -12,6 +12,7 @@ from drawn import drawn_dataset
 
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
+from jladkit.formats.log import read_log
 from jladkit.training import loop
 from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.joint import Joint
@@ -398,6 +399,33 @@ def test_training_begins_with_the_weights_of_another_run(dots: Dataset, tmp_path
     for start in (first, tmp_path / "run"):
         begun = trainee(dots, f"train.start='{start}'").net.state_dict()
         assert all(torch.equal(begun[name], value) for name, value in tensors.items())
+
+
+def test_the_weights_that_a_run_begins_with_are_kept_unless_validation_finds_better_ones(
+    dots: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first = Joint.train(dots, "cpu", TINY, tmp_path / "run", device=CPU, progress=False)
+    tensors, _ = read_checkpoint(first)
+    worse = trainee(dots, f"train.start='{first}'", "train.synthetic_steps=0")
+    monkeypatch.setattr(
+        worse,
+        "validate",
+        lambda *_: (
+            {"pck@0.1": 0.0, "iod": 1.0}
+            if any(
+                not torch.equal(value, tensors[name])
+                for name, value in worse.net.state_dict().items()
+            )
+            else {"pck@0.1": 0.5, "iod": 0.5}
+        ),
+    )
+    kept = loop.train(worse, tmp_path / "next", seed=0, validate_every=5, progress=False)
+    after, label = read_checkpoint(kept)
+    assert label["best"] == {"pck@0.1": [0.5, 0], "iod": [0.5, 0]}
+    assert all(torch.equal(after[name], value) for name, value in tensors.items())
+    records = read_log(tmp_path / "next" / "log.jsonl")
+    assert (records[0]["step"], records[0]["validation"]["pck@0.1"]) == (0, 0.5)
+    assert [record["step"] for record in records] == list(range(len(records)))
 
 
 def test_weights_of_another_network_are_refused_to_begin_with(dots: Dataset, tmp_path: Path):
