@@ -49,13 +49,13 @@ STAGES_NOTE = (
     "Measured rows are what `jladkit reproduce` left in its folders, one a seed; its table1.txt has "
     "their means and the controls."
 )
-# What the rows of Table 1 are called by `jladkit reproduce`: the weights that are scored.
+# The rows of Table 1, by the runs of `jladkit reproduce` and their weights that are scored.
 STAGES = {
-    "after-00-synthetic": "Separate learning",
-    "after-02-detect": "Iteration 1",
-    "after-04-detect": "Iteration 2",
-    "after-06-detect": "Iteration 3",
-    "after-08-detect": "Iteration 4",
+    ("separate", "model"): "Separate learning",
+    ("joint", "after-02-detect"): "Iteration 1",
+    ("joint", "after-04-detect"): "Iteration 2",
+    ("joint", "after-06-detect"): "Iteration 3",
+    ("joint", "after-08-detect"): "Iteration 4",
 }
 Record = dict[str, Cell | str]
 
@@ -104,9 +104,9 @@ def reported(number: int) -> pd.DataFrame:
 
 def stage_of(entry: Entry) -> tuple[str, str]:
     """The row of Table 1 that a result of `jladkit reproduce` is of, and its seed; ("", "") for
-    others. They lie in seed-N/scores/WEIGHTS/DATASET/METHOD."""
-    seed, scores, weights, *_ = ["", "", "", "", "", *entry.path.parts][-6:]
-    stage = STAGES.get(weights, "")
+    others. They lie in RUN/seed-N/scores/WEIGHTS/DATASET/METHOD."""
+    run, seed, scores, weights, *_ = [*[""] * 6, *entry.path.parts][-7:]
+    stage = STAGES.get((run, weights), "")
     return (stage, seed) if scores == "scores" and stage else ("", "")
 
 

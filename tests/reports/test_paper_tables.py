@@ -122,15 +122,15 @@ def test_a_report_writes_them_in_four_forms_when_asked(tmp_path):
 
 
 def test_table_1_takes_what_reproduce_left_one_row_a_seed():
-    def at(weights, seed, name):
-        return Path(f"out/joint/seed-{seed}/scores/{weights}/tiny/joint/{name}.json")
+    def at(run, weights, seed, name):
+        return Path(f"out/{run}/seed-{seed}/scores/{weights}/tiny/joint/{name}.json")
 
     results = [
-        (at("after-00-synthetic", 1, "pck"), pck_result("joint", 0.3)),
-        (at("after-00-synthetic", 0, "pck"), pck_result("joint", 0.4)),
-        (at("after-02-detect", 0, "pck"), pck_result("joint", 0.5)),
-        (at("model", 0, "pck"), pck_result("joint", 0.6)),
-        (at("after-00-synthetic", 0, "iod"), replace(iod_result("joint"), protocol=RECOMMENDED)),
+        (at("separate", "model", 1, "pck"), pck_result("joint", 0.3)),
+        (at("separate", "model", 0, "pck"), pck_result("joint", 0.4)),
+        (at("joint", "after-02-detect", 0, "pck"), pck_result("joint", 0.5)),
+        (at("no-joint", "model", 0, "pck"), pck_result("joint", 0.6)),
+        (at("separate", "model", 0, "iod"), replace(iod_result("joint"), protocol=RECOMMENDED)),
     ]
     first = paper_tables(boards(results))[0]
     assert first.name == "paper-1-pck-tiny-jlad-test-abcdef"
