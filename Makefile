@@ -2,8 +2,8 @@
 # make test   install into .venv and run the test suite
 # make check  formatting, lint, types
 # make bench  the speed ratios (not part of the tests)
-# make baselines DATA=folder   every method of the paper's tables on the same, and PF-PASCAL: hours, resumable
-# make reproduce DATA=folder   Table 1 on the folder's pascal3d_cad and animals: hours, resumable
+# make baselines DATA=folder   every method of the paper's tables on these, PF-PASCAL and PF-WILLOW: hours, resumable
+# make reproduce DATA=folder   Table 1 on the folder's pascal3d_cad, animals and mtfl: hours, resumable
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,22 +26,28 @@ bench: .venv/tested
 	for name in correlation reading building shrinking pairing memory scoring regressing predicting training landmarks consensus parametric startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 reproduce: .venv/installed
-	test -d "$(DATA)/animals" || { echo "Give DATA=folder, with pascal3d_cad and animals in it."; exit 1; }
+	test -d "$(DATA)/animals" || { echo "Give DATA=folder, with pascal3d_cad, animals and mtfl in it."; exit 1; }
 	test -f reproduced/cad.h5 || $(BIN)/jladkit build-dataset pascal3d $(DATA)/pascal3d_cad --name pascal3d_cad --out reproduced/cad.h5
 	test -f reproduced/animals.h5 || $(BIN)/jladkit build-dataset coco $(DATA)/animals --name animals --pose-tolerance 0.4 --out reproduced/animals.h5
+	test -f reproduced/mtfl.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list train --out reproduced/mtfl.h5
 	$(BIN)/jladkit reproduce reproduced/cad.h5 --out reproduced
 	$(BIN)/jladkit reproduce reproduced/animals.h5 --out reproduced --set train.warps=1
+	$(BIN)/jladkit reproduce reproduced/mtfl.h5 --out reproduced --recipe faces --run joint --run no-joint
 
 baselines: .venv/installed
-	test -d "$(DATA)/animals" || { echo "Give DATA=folder, with pascal3d_cad, animals, pf-pascal and mtfl in it."; exit 1; }
+	test -d "$(DATA)/animals" || { echo "Give DATA=folder, with pascal3d_cad, animals, pf-pascal, pf-willow and mtfl in it."; exit 1; }
 	test -f compared/cad.h5 || $(BIN)/jladkit build-dataset pascal3d $(DATA)/pascal3d_cad --name pascal3d_cad --out compared/cad.h5
 	test -f compared/animals.h5 || $(BIN)/jladkit build-dataset coco $(DATA)/animals --name animals --pose-tolerance 0.4 --out compared/animals.h5
 	test -f compared/pf_pascal.h5 || $(BIN)/jladkit build-dataset pf-pascal $(DATA)/pf-pascal --out compared/pf_pascal.h5
+	test -f compared/pf_willow.h5 || $(BIN)/jladkit build-dataset pf-willow $(DATA)/pf-willow --out compared/pf_willow.h5
+	test -f compared/animals_pf.h5 || $(BIN)/jladkit build-dataset join compared/animals.h5 compared/pf_pascal.h5 --out compared/animals_pf.h5 --leave-out-leakage
+	test -f compared/aflw.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list aflw --split 0 0 100 --out compared/aflw.h5
 	test -f compared/mtfl.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list train --out compared/mtfl.h5
 	$(BIN)/jladkit baselines compared/cad.h5 --metric pck --test compared/cad.h5=jlad --out compared/cad
-	$(BIN)/jladkit baselines compared/animals.h5 --metric pck --test compared/pf_pascal.h5=scnet,jlad --test compared/animals.h5=jlad --set joint:train.warps=1 --out compared/animals
+	$(BIN)/jladkit baselines compared/animals_pf.h5 --metric pck --test compared/pf_pascal.h5=scnet,jlad --test compared/pf_willow.h5=willow-kp --test compared/animals.h5=jlad --set joint:train.warps=1 --out compared/animals
 	$(BIN)/jladkit baselines compared/cad.h5 --metric iod --test compared/cad.h5=imm,recommended --out compared/cad-landmarks
-	$(BIN)/jladkit baselines compared/mtfl.h5 --metric iod --test compared/mtfl.h5=imm,recommended --set joint:model.size=160 --set joint:model.radius=6 --set "joint:model.layers=['blocks.2','blocks.4']" --set joint:train.warps=1 --set joint:train.synthetic_steps=300 --out compared/faces
+	$(BIN)/jladkit baselines compared/mtfl.h5 --metric iod --test compared/mtfl.h5=imm,recommended --test compared/aflw.h5=halves,halves-recommended --recipe joint:faces --out compared/faces
+	$(BIN)/jladkit baselines compared/animals.h5 --metric iod --test compared/animals.h5=imm,recommended --set joint:train.warps=1 --out compared/animals-landmarks
 
 .venv/installed: pyproject.toml
 	@echo "Installing into .venv: a few minutes, PyTorch is large."

@@ -31,8 +31,10 @@ Test = tuple[Path, list[str]]  # a data set, and the protocols that score it
     "--method", "methods", multiple=True, shell_complete=offers.methods,
     help="Only these. May be repeated.  [default: all that the metric can score]",
 )  # fmt: skip
-@click.option("--recipe", default="cpu", show_default=True, shell_complete=offers.recipes,
-              help="As `train` takes it.")  # fmt: skip
+@click.option(
+    "--recipe", "recipes", multiple=True, metavar="METHOD:RECIPE", shell_complete=offers.recipes,
+    help="As `train` takes it, for one method; without METHOD: for each.  [default: cpu]",
+)  # fmt: skip
 @click.option(
     "--set", "settings", multiple=True, metavar="METHOD:SECTION.KEY=VALUE",
     help="A setting of one method's recipe; without METHOD: of each.",
@@ -43,7 +45,7 @@ def command(
     tests: tuple[str, ...],
     out: Path,
     methods: tuple[str, ...],
-    recipe: str,
+    recipes: tuple[str, ...],
     settings: tuple[str, ...],
 ) -> None:
     """Train every method on one data set, score each on others, and put them into one table.
@@ -58,7 +60,8 @@ def command(
     scored = [parse_test(text) for text in tests]
     wanted = list(methods) or able(metric)
     for method in wanted:
-        checkpoint = trained(method, train, out, recipe, settings_of(method, settings))
+        recipe = meant_for(method, ["cpu", *recipes])[-1]
+        checkpoint = trained(method, train, out, recipe, meant_for(method, settings))
         for data, protocols in scored:
             score(method, checkpoint, metric, data, protocols, out)
     lines = table(wanted, metric, scored, out / "results")
@@ -84,14 +87,21 @@ def able(metric: str) -> list[str]:
     return [name for name in known if hasattr(registry.load("method", name), DOES[metric])]
 
 
-def settings_of(method: str, settings: Sequence[str]) -> list[str]:
-    """Those of `settings` that are for a method, without its name."""
+def meant_for(method: str, texts: Sequence[str]) -> list[str]:
+    """Those of METHOD:TEXT that are for a method, and those for each, without the method's name.
+
+    Raises:
+        UsageError: METHOD is none.
+    """
     found: list[str] = []
-    for setting in settings:
-        path = setting.partition("=")[0]
-        name, colon, _ = path.partition(":")
-        if not colon or name == method:
-            found.append(setting[len(name) + 1 :] if colon else setting)
+    for text in texts:
+        name, colon, rest = text.partition(":")
+        if "=" in name or "/" in name or not colon:  # a colon of a setting's value, or of a path
+            found.append(text)
+        elif name == method:
+            found.append(rest)
+        else:
+            registry.load("method", name)
     return found
 
 

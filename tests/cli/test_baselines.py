@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jladkit.cli.baselines import able, parse_test, settings_of
+from jladkit.cli.baselines import able, meant_for, parse_test
 from jladkit.errors import UsageError
 from tests.cli.conftest import TINY, Typed
 
@@ -18,8 +18,15 @@ def test_a_test_names_a_file_and_its_protocols():
 
 def test_a_setting_goes_to_the_method_that_it_names_or_to_all():
     settings = ["joint:model.size=64", "train.seed=1", "ncnet:model.layers=['a:b']"]
-    assert settings_of("joint", settings) == ["model.size=64", "train.seed=1"]
-    assert settings_of("ncnet", settings) == ["train.seed=1", "model.layers=['a:b']"]
+    assert meant_for("joint", settings) == ["model.size=64", "train.seed=1"]
+    assert meant_for("ncnet", settings) == ["train.seed=1", "model.layers=['a:b']"]
+
+
+def test_a_recipe_goes_to_the_method_that_it_names_or_to_all():
+    assert meant_for("joint", ["cpu", "joint:faces"])[-1] == "faces"
+    assert meant_for("ncnet", ["cpu", "joint:faces", "fpe:own/recipe.toml"])[-1] == "cpu"
+    with pytest.raises(UsageError, match="jont"):
+        meant_for("ncnet", ["jont:faces"])
 
 
 def test_each_metric_takes_the_methods_that_do_what_it_scores():
