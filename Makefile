@@ -41,7 +41,7 @@ baselines: .venv/installed
 	test -f compared/pf_pascal.h5 || $(BIN)/jladkit build-dataset pf-pascal $(DATA)/pf-pascal --out compared/pf_pascal.h5
 	test -f compared/pf_willow.h5 || $(BIN)/jladkit build-dataset pf-willow $(DATA)/pf-willow --out compared/pf_willow.h5
 	test -f compared/animals_pf.h5 || $(BIN)/jladkit build-dataset join compared/animals.h5 compared/pf_pascal.h5 --out compared/animals_pf.h5 --leave-out-leakage
-	test -f compared/aflw.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list aflw --split 0 0 100 --out compared/aflw.h5
+	test -f compared/aflw.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list aflw --split 0 0 100 --name aflw --out compared/aflw.h5
 	test -f compared/mtfl.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list train --out compared/mtfl.h5
 	$(BIN)/jladkit baselines compared/cad.h5 --metric pck --test compared/cad.h5=jlad --out compared/cad
 	$(BIN)/jladkit baselines compared/animals_pf.h5 --metric pck --test compared/pf_pascal.h5=scnet,jlad --test compared/pf_willow.h5=willow-kp --test compared/animals.h5=jlad --set joint:train.warps=1 --out compared/animals

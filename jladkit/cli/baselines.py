@@ -58,6 +58,7 @@ def command(
         --test pf_pascal.h5=scnet,jlad --out compared
     """
     scored = [parse_test(text) for text in tests]
+    check_names([data for data, _ in scored])
     wanted = list(methods) or able(metric)
     for method in wanted:
         recipe = meant_for(method, ["cpu", *recipes])[-1]
@@ -79,6 +80,18 @@ def parse_test(text: str) -> Test:
     if not (path and equals and protocols):
         raise UsageError(f"--test must be FILE=PROTOCOL,... such as a.h5=jlad, not {text!r}.")
     return Path(path), protocols.split(",")
+
+
+def check_names(paths: Sequence[Path]) -> None:
+    """Raise UsageError where two data sets have one name: their results would share a file."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        first = named.setdefault(open_dataset(path).name, path)
+        if first != path:
+            raise UsageError(
+                f"{first} and {path} are both called {open_dataset(path).name!r}; results are kept by "
+                "name. Build one of them with another --name."
+            )
 
 
 def able(metric: str) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jladkit.cli.baselines import able, meant_for, parse_test
+from jladkit.cli.baselines import able, check_names, meant_for, parse_test
 from jladkit.errors import UsageError
 from tests.cli.conftest import TINY, Typed
 
@@ -49,3 +49,14 @@ def test_methods_are_trained_and_scored_once(jladkit: Typed, dots_path: Path, tm
     assert (code, again) == (0, out)
     assert "$ jladkit" not in err
     assert (tmp_path / "table.txt").read_text().strip() == out.strip()
+
+
+def test_data_sets_of_one_name_are_refused(jladkit: Typed, dots_path: Path, tmp_path: Path):
+    other = tmp_path / "other.h5"
+    other.write_bytes(dots_path.read_bytes())
+    code, _, err = jladkit(
+        "baselines", dots_path, "--metric", "pck", "--test", f"{dots_path}=jlad",
+        "--test", f"{other}=jlad", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 2 and "both called 'dots'" in err and str(other) in err
+    check_names([dots_path, dots_path])  # scored twice, by other protocols
