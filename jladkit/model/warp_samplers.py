@@ -99,8 +99,8 @@ def affine(looseness: float) -> Sampler:
         across = uniform(0.8 - looseness, 1.1 + looseness, generator, batch)
         down = across + normal(0.1, generator, batch)
         linear = similarity(angle, torch.stack([across, down], dim=1))
-        still = torch.zeros(batch, 1, 2)
-        return Warp(torch.cat([linear, shift[..., None]], dim=2), still, torch.zeros(1, 2))
+        matrices = torch.cat([linear, shift[..., None]], dim=2)
+        return Warp(matrices, torch.zeros(batch, 0, 2), torch.zeros(0, 2))
 
     return draw
 

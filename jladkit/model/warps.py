@@ -7,6 +7,7 @@ old one the target, and T is the true field from source to target without invert
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -28,10 +29,15 @@ class Warp:
 
     def __call__(self, points: Tensor) -> Tensor:
         """Carry (B, N, 2) points in [-1, 1]; (N, 2) stands for the same points in every warp."""
+        if points.dim() == 2:
+            return self.combined(terms(points, self.control))
         straight = points @ self.affine[:, :, :2].transpose(1, 2) + self.affine[:, None, :, 2]
-        # For the same points in every warp one product does, and not one a warp.
-        form = "nk,bkc->bnc" if points.dim() == 2 else "bnk,bkc->bnc"
-        return straight + torch.einsum(form, radial(points, self.control), self.weights)
+        return straight + radial(points, self.control) @ self.weights
+
+    def combined(self, parts: Tensor) -> Tensor:
+        """(B, N, 2) of the `terms` (n + 3, N) of points: one product does it for all warps."""
+        factors = torch.cat([self.weights.mT, self.affine], dim=2)
+        return (factors.flatten(0, 1) @ parts).unflatten(0, (-1, 2)).mT
 
     def take(self, which: Tensor) -> "Warp":
         """The warps (B,) of a larger batch."""
@@ -39,36 +45,58 @@ class Warp:
 
     def field(self, height: int, width: int) -> Tensor:
         """(B, 2, height, width): where each cell of source lies, in cells of a target map."""
-        return field_of(self, height, width)
+        return as_field(self.on_grid(height, width), height, width)
 
     def apply(self, images: Tensor) -> Tensor:
         """(B, C, H, W): the warped pictures; outside, they are mirrored at their edges."""
-        return warped(images, self)
+        return read_at(images, self.on_grid(*images.shape[-2:]), "reflection")
+
+    def on_grid(self, height: int, width: int) -> Tensor:
+        """(B, height * width, 2): where it takes the centres of a grid's cells, in [-1, 1]."""
+        parts = grid_terms(tuple(self.control.flatten().tolist()), height, width)
+        return self.combined(parts.to(self.control))
 
 
-def field_of(
-    warp: Callable[[Tensor], Tensor], height: int, width: int, device: torch.device | None = None
-) -> Tensor:
-    """(B, 2, height, width): where `warp` takes each cell of source, in cells of a target map.
-
-    Args:
-        warp: from (N, 2) points in [-1, 1] to (B, N, 2).
-        device: where the warp's parameters are.
-    """
-    grid = cell_grid(height, width, device).flatten(1).T
-    cells = from_normalised(warp(to_normalised(grid, width, height)), width, height)
+def as_field(places: Tensor, height: int, width: int) -> Tensor:
+    """Places (B, height * width, 2) in [-1, 1], row by row, as a field in cells of such a map."""
+    cells = from_normalised(places, width, height)
     return cells.transpose(1, 2).reshape(-1, 2, height, width)
 
 
 def warped(images: Tensor, warp: Callable[[Tensor], Tensor], padding: str = "reflection") -> Tensor:
-    """(B, C, H, W) images read where `warp` takes each pixel; see `field_of`.
+    """(B, C, H, W) images read where `warp` takes each pixel.
 
-    `padding`, of what lies outside: "reflection" mirrors at the edges, "zeros" gives 0.
+    Args:
+        warp: from (N, 2) points in [-1, 1] to (B, N, 2).
+        padding: of what lies outside: "reflection" mirrors at the edges, "zeros" gives 0.
     """
     height, width = images.shape[-2:]
-    field = field_of(warp, height, width, images.device)
-    grid = to_normalised(field.movedim(1, -1), width, height)
+    return read_at(images, warp(centres(height, width, images.device)), padding)
+
+
+def read_at(images: Tensor, places: Tensor, padding: str) -> Tensor:
+    """(B, C, H, W) images read at places (B, H * W, 2) in [-1, 1], row by row."""
+    grid = places.unflatten(1, images.shape[-2:])
     return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+
+
+def centres(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """(height * width, 2): the centres of all cells, row by row, in [-1, 1]."""
+    return to_normalised(cell_grid(height, width, device).flatten(1).T, width, height)
+
+
+def terms(points: Tensor, control: Tensor) -> Tensor:
+    """(n + 3, N): what a warp is a weighted sum of at points (N, 2), U of the distance from each of
+    the control points (n, 2), x, y and 1."""
+    return torch.cat([radial(control, points), points.T, points.new_ones(1, len(points))])
+
+
+@lru_cache(maxsize=8)
+def grid_terms(control: tuple[float, ...], height: int, width: int) -> Tensor:
+    """The `terms` of the centres of a grid's cells. A training asks for the same in every step, and
+    they would take more time than all the rest of a warp."""
+    with torch.inference_mode(False):  # whoever asks first, a later one may differentiate
+        return terms(centres(height, width), torch.tensor(control).reshape(-1, 2))
 
 
 def radial(points: Tensor, control: Tensor) -> Tensor:

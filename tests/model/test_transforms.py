@@ -17,7 +17,7 @@ from jladkit.model.transforms import (
     identity,
     spline,
 )
-from jladkit.model.warps import field_of, warped
+from jladkit.model.warps import as_field, centres, warped
 
 KINDS = list(IDENTITY)
 
@@ -163,4 +163,6 @@ def test_a_picture_is_read_where_its_pixels_go():
     picture = torch.arange(8.0).expand(1, 1, 8, 8)
     assert shift.apply(picture)[0, 0, 0].tolist() == pytest.approx([1, 2, 3, 4, 5, 6, 7, 7])
     assert warped(picture, shift, "zeros")[0, 0, 0].tolist() == pytest.approx([1, 2, 3, 4, 5, 6, 7, 0])  # fmt: skip
-    assert field_of(shift, 8, 8)[0, 0, 0].tolist() == pytest.approx(list(range(1, 9)))
+    assert as_field(shift(centres(8, 8)), 8, 8)[0, 0, 0].tolist() == pytest.approx(
+        list(range(1, 9))
+    )
