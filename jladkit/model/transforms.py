@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from jladkit.model.geometry import from_normalised, to_normalised
-from jladkit.model.warps import Warp, control_grid, spline_weights, warped
+from jladkit.model.warps import Warp, control_grid, spline_weights, straight, warped
 
 
 def affine(theta: Tensor, points: Tensor) -> Tensor:
     """A p + t. Args: theta (B, 6); points (B, N, 2) or (N, 2). Returns (B, N, 2)."""
-    rows = theta.reshape(-1, 2, 3)
-    return points @ rows[:, :, :2].transpose(1, 2) + rows[:, None, :, 2]
+    return straight(theta.reshape(-1, 2, 3))(points)
 
 
 def spline(theta: Tensor, points: Tensor, smoothing: float = 0.0) -> Tensor:

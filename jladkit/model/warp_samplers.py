@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from jladkit.model.warps import Warp, control_grid, spline_weights, turn
+from jladkit.model.warps import Warp, control_grid, spline_weights, straight, turn
 
 Sampler = Callable[[int, torch.Generator], Warp]
 
@@ -99,8 +99,7 @@ def affine(looseness: float) -> Sampler:
         across = uniform(0.8 - looseness, 1.1 + looseness, generator, batch)
         down = across + normal(0.1, generator, batch)
         linear = similarity(angle, torch.stack([across, down], dim=1))
-        matrices = torch.cat([linear, shift[..., None]], dim=2)
-        return Warp(matrices, torch.zeros(batch, 0, 2), torch.zeros(0, 2))
+        return straight(torch.cat([linear, shift[..., None]], dim=2))
 
     return draw
 

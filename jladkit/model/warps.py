@@ -63,6 +63,11 @@ def as_field(places: Tensor, height: int, width: int) -> Tensor:
     return cells.transpose(1, 2).reshape(-1, 2, height, width)
 
 
+def straight(affine: Tensor) -> Warp:
+    """The affine warps (B, 2, 3) without any spline."""
+    return Warp(affine, affine.new_zeros(len(affine), 0, 2), affine.new_zeros(0, 2))
+
+
 def warped(images: Tensor, warp: Callable[[Tensor], Tensor], padding: str = "reflection") -> Tensor:
     """(B, C, H, W) images read where `warp` takes each pixel.
 
