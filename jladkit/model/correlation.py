@@ -5,6 +5,7 @@ times. Here whole bands of rows are multiplied at once, which is what a CPU or G
 and the wanted products are read out of the result through a strided view.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -58,8 +59,10 @@ def window_inside(
     height: int, width: int, radius: int, device: torch.device | None = None
 ) -> Tensor:
     """((2r+1)², H, W) bool: which cells of each window lie on the map."""
-    ones = torch.ones(1, 1, height, width, device=device)
-    return local_correlation(ones, ones, radius)[0] > 0
+    steps = torch.arange(-radius, radius + 1, device=device)[:, None]
+    y, x = (torch.arange(n, device=device) + steps for n in (height, width))  # (2r+1, n)
+    down, across = (y >= 0) & (y < height), (x >= 0) & (x < width)
+    return (down[:, None, :, None] & across[:, None]).flatten(0, 1)
 
 
 def consistent_matches(
@@ -112,6 +115,33 @@ def _windows(product: Tensor, rows: int, width: int, radius: int) -> Tensor:
     )
 
 
+def _products(
+    rows: Tensor, columns: Tensor, width: int, first: int, count: int, radius: int
+) -> Tensor:
+    """The windows (B, 2r+1, 2r+1, count, W) of `count` rows of cells from `first` on, a view of their
+    products with all cells that are near enough in y. What it has beyond the map is of any value.
+
+    Args:
+        rows: (B, H * W, C) of source.
+        columns: (B, C, H * W) of target.
+    """
+    side, height = 2 * radius + 1, columns.shape[2] // width
+    top, bottom = max(first - radius, 0), min(first + count + radius, height)
+    shape = (len(rows), count * width, (bottom - top) * width)
+    # The first window begins, and the last ends, so much outside the products.
+    margin = radius * (width + 1)
+    room = rows.new_empty(math.prod(shape) + 2 * margin)
+    product = room[margin : len(room) - margin].view(shape)
+    own = slice(first * width, (first + count) * width)
+    torch.bmm(rows[:, own], columns[:, :, top * width : bottom * width], out=product)
+    per_cell = shape[2]
+    return room.as_strided(
+        (len(rows), side, side, count, width),
+        (shape[1] * per_cell, width, 1, width * (per_cell + 1), per_cell + 1),
+        margin + (first - radius - top) * width - radius,
+    )
+
+
 class _LocalCorrelation(torch.autograd.Function):
     """Autograd of the strided read-out would scatter element by element; copying back through the
     same view is one pass over memory."""
@@ -119,27 +149,28 @@ class _LocalCorrelation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, source: Tensor, target: Tensor, radius: int) -> Tensor:
         b, c, h, w = source.shape
-        side, padded = 2 * radius + 1, w + 2 * radius
+        side = 2 * radius + 1
         kind = source.device.type
         lower = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else source.dtype
         rows = source.reshape(b, c, h * w).transpose(1, 2).to(lower)  # (B, H*W, C)
-        columns = F.pad(target.to(lower), (radius,) * 4).reshape(b, c, -1)  # (B, C, (H+2r)*(W+2r))
+        columns = target.reshape(b, c, h * w).to(lower)
         ctx.save_for_backward(rows, columns)
         ctx.radius, ctx.size = radius, (h, w)
         out = source.new_empty(b, side, side, h, w)
         bands = _bands(h, w, radius)
         for y in bands:
             n = min(bands.step, h - y)
-            band = columns[:, :, y * padded : (y + n + 2 * radius) * padded]
-            product = torch.bmm(rows[:, y * w : (y + n) * w], band)
-            out[:, :, :, y : y + n] = _windows(product, n, w, radius)
-        return out.reshape(b, side * side, h, w)
+            out[:, :, :, y : y + n] = _products(rows, columns, w, y, n, radius)
+        out = out.view(b, side * side, h, w)
+        return out.masked_fill_(~window_inside(h, w, radius, out.device), 0)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         rows, columns = ctx.saved_tensors
         radius, (h, w) = ctx.radius, ctx.size
         b, _, c = rows.shape
+        # Padded: without, entries of windows that reach beyond the map would lie on one another.
+        columns = F.pad(columns.view(b, c, h, w), (radius,) * 4).flatten(2)
         side, padded = 2 * radius + 1, w + 2 * radius
         grad = grads[0].reshape(b, side, side, h, w).to(rows.dtype)
         to_source, to_target = ctx.needs_input_grad[:2]

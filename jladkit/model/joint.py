@@ -238,7 +238,7 @@ class JointNet(nn.Module):
         with self.lower(features):
             if self.config.self_similarity:
                 own = local_similarity(features, features, self.config.radius)
-                scaled = torch.cat([scaled, own * own.shape[1] ** 0.5], dim=1)
+                scaled = torch.cat([scaled, channels_last(own) * own.shape[1] ** 0.5], dim=1)
             return self.landmarks(channels_last(scaled), sets)
 
     def carry(self, source: Tensor, target: Tensor, points: Tensor) -> Tensor:
