@@ -106,7 +106,7 @@ def _bands(height: int, width: int, radius: int) -> range:
 
 
 def _windows(product: Tensor, rows: int, width: int, radius: int) -> Tensor:
-    """View of a band's product (B, rows * W, (rows + 2r) * (W + 2r)) as (B, 2r+1, 2r+1, rows, W)."""
+    """View of a band's padded product (B, rows * W, rows + 2r, W + 2r) as (B, 2r+1, 2r+1, rows, W)."""
     side, padded = 2 * radius + 1, width + 2 * radius
     batch, per_cell = product.stride(0), product.stride(1)
     return product.as_strided(
@@ -169,8 +169,6 @@ class _LocalCorrelation(torch.autograd.Function):
         rows, columns = ctx.saved_tensors
         radius, (h, w) = ctx.radius, ctx.size
         b, _, c = rows.shape
-        # Padded: without, entries of windows that reach beyond the map would lie on one another.
-        columns = F.pad(columns.view(b, c, h, w), (radius,) * 4).flatten(2)
         side, padded = 2 * radius + 1, w + 2 * radius
         grad = grads[0].reshape(b, side, side, h, w).to(rows.dtype)
         to_source, to_target = ctx.needs_input_grad[:2]
@@ -179,12 +177,13 @@ class _LocalCorrelation(torch.autograd.Function):
         bands = _bands(h, w, radius)
         for y in bands:
             n = min(bands.step, h - y)
-            cells, span = (
-                slice(y * w, (y + n) * w),
-                slice(y * padded, (y + n + 2 * radius) * padded),
-            )
-            product = grad.new_zeros(b, n * w, (n + 2 * radius) * padded)
+            top, bottom = max(y - radius, 0), min(y + n + radius, h)
+            cells, span = slice(y * w, (y + n) * w), slice(top * w, bottom * w)
+            # Padded: else entries of windows that reach beyond the map would lie on others'.
+            product = grad.new_zeros(b, n * w, n + 2 * radius, padded)
             _windows(product, n, w, radius).copy_(grad[:, :, :, y : y + n])
+            first = radius + top - y
+            product = product[:, :, first : first + bottom - top, radius : radius + w].flatten(2)
             if to_source:
                 grad_rows[:, cells] = torch.bmm(product, columns[:, :, span].transpose(1, 2))
             if to_target:
@@ -193,6 +192,5 @@ class _LocalCorrelation(torch.autograd.Function):
         grad_source = (
             grad_rows.transpose(1, 2).reshape(b, c, h, w).to(wanted) if to_source else None
         )
-        inner = grad_columns.reshape(b, c, h + 2 * radius, padded).to(wanted)
-        grad_target = inner[:, :, radius : radius + h, radius : radius + w] if to_target else None
+        grad_target = grad_columns.view(b, c, h, w).to(wanted) if to_target else None
         return grad_source, grad_target, None
