@@ -3,7 +3,16 @@
 import torch
 
 from jladkit.model.geometry import cell_grid, sample
-from jladkit.model.warps import WarpRange, control_grid, radial, random_warp, spline_weights
+from jladkit.model.warps import (
+    Warp,
+    WarpRange,
+    centres,
+    control_grid,
+    radial,
+    random_warp,
+    spline_weights,
+    straight,
+)
 
 STILL = WarpRange(rotation=0, shear=0, scale=0, translation=0, jitter=0)
 
@@ -52,3 +61,20 @@ def test_the_same_seed_gives_the_same_warp_and_another_seed_another():
     one, same, other = (random_warp(3, WarpRange(), torch.manual_seed(s)) for s in (1, 1, 2))
     assert torch.equal(one.affine, same.affine)
     assert not torch.equal(one.affine, other.affine)
+
+
+def test_what_is_kept_for_a_grid_carries_its_points_as_any_others():
+    for warp in (random_warp(2, WarpRange(), torch.manual_seed(4)), straight(torch.rand(2, 2, 3))):
+        for _ in range(2):  # the second time from what was kept
+            torch.testing.assert_close(
+                warp.on_grid(5, 4), warp(centres(5, 4).expand(2, -1, -1)), atol=1e-6, rtol=0
+            )
+
+
+def test_what_inference_keeps_for_a_grid_can_be_differentiated_later():
+    warp = random_warp(1, WarpRange(), torch.manual_seed(4))
+    with torch.inference_mode():
+        warp.on_grid(7, 11)
+    weights = warp.weights.clone().requires_grad_()
+    Warp(warp.affine, weights, warp.control).on_grid(7, 11).sum().backward()
+    assert weights.grad is not None and weights.grad.abs().sum() > 0
