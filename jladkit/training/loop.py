@@ -379,9 +379,13 @@ def restore(trainee: Trainee, path: Path) -> tuple[Progress, dict[str, Tensor]]:
         trainee.net.load_state_dict(net)
         at = label["progress"]
         best = {name: (float(score), int(step)) for name, (score, step) in at["best"].items()}
+        if at["step"] and not any(key.startswith("moment/") for key in tensors):
+            raise KeyError("the optimiser's moments are missing")
         return Progress(int(at["step"]), dict(at["scores"]), best), tensors
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise JladkitError(f"{path} is damaged: {error}. Train anew in another --out.") from error
+        raise JladkitError(
+            f"{path} is damaged, or of an early jladkit: {error}. Train anew in another --out."
+        ) from error
 
 
 def load_moments(
