@@ -21,9 +21,11 @@ def asked() -> list[Requirement]:
 
 def lowest(requirement: Requirement) -> str:
     """The lowest version that `requirement` allows, as a requirement of that version alone."""
-    (bound,) = requirement.specifier
-    assert bound.operator == ">=", f"{requirement} must have one lower bound and nothing else."
-    return f"{requirement.name}=={bound.version}"
+    bounds = list(requirement.specifier)
+    assert [bound.operator for bound in bounds] == [">="], (
+        f"{requirement} must have one lower bound and nothing else."
+    )
+    return f"{requirement.name}=={bounds[0].version}"
 
 
 if __name__ == "__main__":
