@@ -11,7 +11,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,7 +87,8 @@ def check_record(where: str, record: Record) -> None:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a number that a float can hold. To Python, true is one too."""
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= LARGEST
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and abs(value) <= LARGEST
 
 
 def stretches(records: Sequence[Record]) -> list[Stretch]:

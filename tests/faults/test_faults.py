@@ -26,7 +26,8 @@ from jladkit.formats.files import check_folder, write_text
 from jladkit.formats.locking import alone
 from jladkit.training import loop
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
-from jladkit.training.loop import LOG, MODEL, STATE, Kept, Phase
+from jladkit.training.loop import Kept, Phase
+from jladkit.training.saving import LOG, MODEL, STATE
 from jladkit.training.store import on_disk
 from tests.builders.layouts import coco_content, coco_root
 

@@ -309,8 +309,8 @@ def checkpoint(folder: Path) -> list[Case]:
 
     from jladkit.registry import load
     from jladkit.training.checkpoint import write_checkpoint
-    from jladkit.training.loop import restore
     from jladkit.training.recipe import as_table, fill
+    from jladkit.training.saving import restore
 
     joint = load("method", "joint")
     model = {"size": 64, "layers": ["blocks.2"], "width": 16, "landmarks": 2, "radius": 2}

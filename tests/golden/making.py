@@ -6,6 +6,7 @@ version, and test_golden.py says when a new one is due.
 
 import contextlib
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -116,13 +117,11 @@ def results(inputs: Path, folder: Path, version: str) -> None:
 class Line:
     """A trainee of one layer: its state and log are small."""
 
-    net: nn.Module
-    kept = (loop.Kept("score", True, ("",)),)
-
     def __init__(self) -> None:
         torch.manual_seed(0)
-        self.net = nn.Linear(3, 1)
-        self.label = {"method": "line", "config": {}, "dataset_digest": "0" * 64}
+        self.net: nn.Module = nn.Linear(3, 1)
+        self.kept: Sequence[loop.Kept] = [loop.Kept("score", True, ("",))]
+        self.label: Mapping[str, Any] = {"method": "line", "config": {}, "dataset_digest": "0" * 64}
 
     def phases(self) -> list[loop.Phase]:
         return [loop.Phase("first", 3, 0.1)]

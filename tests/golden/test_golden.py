@@ -30,7 +30,7 @@ from jladkit.formats.dataset import content_digest, input_files, open_dataset
 from jladkit.formats.log import read_log
 from jladkit.formats.predictions import check_belongs, open_predictions
 from jladkit.formats.result import read_result
-from jladkit.training import checkpoint, loop
+from jladkit.training import checkpoint, saving
 from jladkit.training.joint import Joint
 
 HERE = Path(__file__).parent
@@ -236,10 +236,10 @@ def test_a_state_is_gone_on_from(path: Path):
     line = Line()
     if path.stem == "state-1a":
         with pytest.raises(JladkitError, match=r"of an early jladkit.*Train anew in another --out"):
-            loop.restore(line, path)
+            saving.restore(line, path)
         return
-    at, moments = loop.restore(line, path)
-    assert at == loop.Progress(3, {"score": 0.5}, {"score": (0.5, 2)})
+    at, moments = saving.restore(line, path)
+    assert at == saving.Progress(3, {"score": 0.5}, {"score": (0.5, 2)})
     assert moments["moment/bias/step"] == 3
     torch.testing.assert_close(line.net.bias.data, torch.tensor([-0.1950]), atol=1e-4, rtol=0)
 
@@ -287,7 +287,7 @@ FUTURE: dict[str, tuple[Callable[[Path, int], None], Callable[[Path], Any], str]
     "predictions": (raise_hdf5, open_predictions, "make it again: jladkit predict"),
     "pck": (raise_json, read_result, "make it again: jladkit evaluate"),
     "joint": (raise_safetensors, checkpoint.read_label, "train again with this version"),
-    "state": (raise_safetensors, lambda path: loop.restore(Line(), path), "train again with"),
+    "state": (raise_safetensors, lambda path: saving.restore(Line(), path), "train again with"),
 }
 
 
