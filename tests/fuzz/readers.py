@@ -205,8 +205,7 @@ def options(folder: Path) -> list[Case]:
     def mutate(raw: bytes, rng: np.random.Generator) -> bytes:
         stream = io.BytesIO(raw)
         with h5py.File(stream, "r+") as file:
-            told = of_json(str(file.attrs["recipe"]).encode(), rng).replace(b"\0", b"0")[:60000]
-            file.attrs.create("recipe", told, dtype=h5py.string_dtype("utf-8", len(told) or 1))
+            structures.as_text(file, "recipe", of_json(str(file.attrs["recipe"]).encode(), rng))
         return stream.getvalue()
 
     return [case(path, mutate, build("coco", root, "--recipe-from", path))]
