@@ -1,6 +1,9 @@
 # make demo   install into .venv and go the whole way on drawn data
 # make test   install into .venv and run the test suite
 # make check  formatting, lint, types
+# make lowest the tests with the lowest versions that pyproject.toml allows: gigabytes, an hour
+# make lock   requirements-lock.txt: exactly the versions in .venv, with hashes
+# make audit  those versions against a list of known holes (needs a network)
 # make bench  the speed ratios (not part of the tests)
 # make baselines DATA=folder   every method of the paper's tables on these, PF-PASCAL and PF-WILLOW: hours, resumable
 # make reproduce DATA=folder   Table 1 on the folder's pascal3d_cad, animals and mtfl: hours, resumable
@@ -8,7 +11,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench reproduce baselines
+.PHONY: demo test check lowest lock audit bench reproduce baselines
 
 demo: .venv/installed
 	rm -rf jladkit-demo  # of an earlier demo
@@ -21,6 +24,21 @@ check: .venv/checked
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+lowest: .venv/tested
+	test -x .lowest/bin/python || $(PYTHON) -m venv .lowest
+	$(BIN)/python tests/requirements.py > .lowest/lowest.txt
+	.lowest/bin/pip install --quiet --constraint .lowest/lowest.txt --editable '.[test]'
+	.lowest/bin/python -m pytest --override-ini filterwarnings=
+
+# --constraint: a lock of versions that the tests ran with, and not of the newest.
+lock: .venv/checked .tools/installed
+	$(BIN)/pip freeze --exclude-editable > .tools/tested.txt
+	.tools/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --constraint .tools/tested.txt --custom-compile-command "make lock" --output-file requirements-lock.txt
+
+# --strict: a version that nothing is known of is an error, and not a good one.
+audit: .tools/installed
+	.tools/bin/pip-audit --requirement requirements-lock.txt --disable-pip --require-hashes --strict
 
 bench: .venv/tested
 	for name in correlation reading building shrinking pairing memory scoring regressing predicting training landmarks consensus parametric startup; do PYTHONPATH=tests $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
@@ -61,4 +79,9 @@ baselines: .venv/installed
 
 .venv/checked: .venv/tested
 	$(BIN)/pip install --quiet --editable '.[test,check]'
+	touch $@
+
+.tools/installed:
+	test -x .tools/bin/python || $(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet uv pip-audit
 	touch $@

@@ -124,7 +124,7 @@ def key_of(units: Sequence[Unit], read: Callable[[Unit], Found], options: Any, j
     """What tells parts of the same build, begun by whatever process, from those of another."""
     # Not of its repr, which has the address of the function `read`: pickle has its name.
     return hashlib.sha256(
-        pickle.dumps([__version__, options, job.strict, read, list(units)])
+        pickle.dumps([__version__, shards.SCHEMA, options, job.strict, read, list(units)])
     ).hexdigest()
 
 

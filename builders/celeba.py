@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import click
@@ -157,7 +157,19 @@ def train_names(path: Path, root: Path, lists: Found) -> list[str]:
             f"{path}: a line must be a name and 0, 1 or 2, but one is {' '.join(broken[0])!r}. "
             "Download it again."
         )
-    return [name for name, part in rows if part == "0"]
+    return checked(path, [name for name, part in rows if part == "0"])
+
+
+def checked(path: Path, names: list[str]) -> list[str]:
+    """`names`, which a list gives and which must be those of files in the folder of pictures.
+
+    Raises:
+        JladkitError: one leads elsewhere.
+    """
+    strange = [n for n in names if "/" in n or "\0" in n or n in (".", "..")]
+    if strange:
+        raise JladkitError(f"{path}: {strange[0]!r:.80} is no file name. Download it again.")
+    return names
 
 
 def mafl_names(root: Path, part: str, lists: Found, notes: dict[str, str]) -> list[str]:
@@ -168,10 +180,7 @@ def mafl_names(root: Path, part: str, lists: Found, notes: dict[str, str]) -> li
             f"There is no file {path}. MAFL's lists, training.txt and testing.txt, belong into "
             f"{root / 'MAFL'}; they are to be had from {ABOUT.url}."
         )
-    names = [line.strip() for line in lines_of(path, root, lists) if line.strip()]
-    strange = [name for name in names if PurePosixPath(name).name != name or "\0" in name]
-    if strange:
-        raise JladkitError(f"{path}: {strange[0]!r} is no file name. Download it again.")
+    names = checked(path, [n.strip() for n in lines_of(path, root, lists) if n.strip()])
     # Git's digest of a file; the official lists end without a new line.
     raw = "\n".join(names).encode()
     if not hashlib.sha1(b"blob %d\0" % len(raw) + raw).hexdigest().startswith(MAFL_GIT[part]):

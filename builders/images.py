@@ -121,6 +121,6 @@ def image_options(
         option(options, "--quality", click.IntRange(1, 100), "Of a stored JPEG."),
         option(options, "--min-side", click.FloatRange(min=0),
                "Leave out pictures whose longer side is below this many pixels."),
-        option(options, "--split", click.IntRange(min=0),
+        option(options, "--split", click.IntRange(0, 10**9),
                "Shares of the pictures: train, val, test.", nargs=3),
     ])  # fmt: skip

@@ -34,7 +34,8 @@ from jladkit.formats.dataset import (
     open_dataset,
     write_dataset,
 )
-from jladkit.formats.files import Pieces, check_output
+from jladkit.formats.files import Pieces, check_output, make_folder
+from jladkit.formats.locking import alone
 from jladkit.formats.masks import is_polygon
 
 PIECE = 1 << 22  # rows of a long field that are copied at a time
@@ -75,7 +76,8 @@ def build(
         overwrite: replace `out` if it exists.
 
     Raises:
-        UsageError: fewer than two files, one twice, one is `out`, or both leakage options.
+        UsageError: fewer than two files, one twice, one is `out`, or both leakage options; or
+            another process writes `out`.
         JladkitError: one is no dataset.h5, they disagree on a category, or leak.
     """
     if len(files) < 2:
@@ -117,16 +119,18 @@ def build(
         "inputs": [{"name": d.name, "digest": d.digest, "recipe": d.recipe} for d in datas],
         "jladkit": __version__,
     }
-    digest = write_dataset(
-        out,
-        arrays | long_fields(parts),
-        name=recipe["options"]["name"],
-        recipe=recipe,
-        source=source,
-        files=inputs,
-        overwrite=overwrite,
-    )
-    tell(out, arrays, source, digest, about_of(recipe))
+    make_folder(out.parent)
+    with alone(out, "build"):
+        digest = write_dataset(
+            out,
+            arrays | long_fields(parts),
+            name=recipe["options"]["name"],
+            recipe=recipe,
+            source=source,
+            files=inputs,
+            overwrite=overwrite,
+        )
+        tell(out, arrays, source, digest, about_of(recipe))
     return digest
 
 

@@ -3,7 +3,8 @@
 import functools
 import math
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,9 @@ def job_options(
 
     def use_recipe(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
         if value is not None:
-            ctx.default_map = {**(ctx.default_map or {}), **recipe_options(value, source)}
+            told = recipe_options(value, source)
+            check_options(value, told, ctx)
+            ctx.default_map = {**(ctx.default_map or {}), **told}
         return value
 
     def as_job(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -220,7 +223,7 @@ def pair_options(
             "equally often, as far as there are pairs."),
         click.option("--max-uses", type=click.IntRange(min=1), metavar="N",
                      help="Most pairs that one object may be in.  [default: any number]"),
-        add("--split", click.IntRange(min=0), "Shares of the pairs: train, val, test.", nargs=3),
+        add("--split", click.IntRange(0, 10**9), "Shares of the pairs: train, val, test.", nargs=3),
         add("--split-by", click.Choice(ways),
             "image: no source picture in two splits. pair: as JLAD was split, which leaks."
             + (f" official: {official}" if official else "")),
@@ -247,16 +250,29 @@ def recipe_options(path: Path, source: str) -> dict[str, Any]:
         JladkitError: it is no dataset.h5, or one without options.
     """
     recipe = open_dataset(path).recipe
-    options = recipe.get("options")
+    options, builder = recipe.get("options"), recipe.get("builder")
     if not isinstance(options, dict) or any(isinstance(v, dict) for v in options.values()):
         raise JladkitError(
             f"{path} holds no recipe that can be followed. Give the options instead."
         )
-    if recipe.get("builder") != source:
-        raise UsageError(
-            f"{path} was built with {recipe.get('builder')!r}: "
-            f"jladkit build-dataset {recipe.get('builder')} --recipe-from {path} ..."
-        )
+    if builder != source:
+        known = isinstance(builder, str) and re.fullmatch(r"[\w-]{1,40}", builder)
+        way = f": jladkit build-dataset {builder} --recipe-from {path} ..." if known else "."
+        raise UsageError(f"{path} was built with {builder!r:.40}{way}")
     # A file may say what is built, not where it is written, nor which machines are to build it.
     jobs = {f.name for f in fields(Job)}
     return {name: value for name, value in options.items() if name not in jobs}
+
+
+def check_options(path: Path, options: Mapping[str, Any], ctx: click.Context) -> None:
+    """Raise JladkitError where a command's option cannot have the value that a recipe has for it."""
+    for param in ctx.command.params:
+        if param.name in options:
+            value = options[param.name]
+            try:
+                param.type_cast_value(ctx, value)
+            except (click.BadParameter, TypeError, ValueError, OverflowError) as error:
+                raise JladkitError(
+                    f"{path} holds no recipe that can be followed: its {param.name} is "
+                    f"{value!r:.40}. Give the options instead."
+                ) from error

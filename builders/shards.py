@@ -7,6 +7,8 @@ on other machines that see the same folder.
     00012.h5     image_bytes, the encoded pictures one behind the other
     00012.npy    a record for each object
     00012.json   keypoint names, what was left out, the files that were read; written last
+
+Parts of another SCHEMA are those of another build: they are made anew.
 """
 
 import hashlib
@@ -31,6 +33,7 @@ from jladkit.formats.files import (
 )
 
 Unit = TypeVar("Unit")
+SCHEMA = 1
 PICTURES, SPAN, DIGEST = "image_bytes", "image_span", "image_digest"
 PIECE = 1 << 22  # bytes that are copied at a time
 

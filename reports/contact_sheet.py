@@ -53,8 +53,8 @@ def sheet_of_pairs(
         guess = None if predicted is None else predicted[place]
         left = tile(data.image(source), data.object_keypoints[source], common)
         right = tile(data.image(target), data.object_keypoints[target], common, guess)
-        caption = f"{data.categories[data.pair_category[row]]}  pair {row}"
-        tiles.append(joined([left, right], caption + azimuths(data, source, target)))
+        rest = f"  pair {row}{azimuths(data, source, target)}"
+        tiles.append(joined([left, right], data.categories[data.pair_category[row]], rest))
     return grid(tiles, columns=4)
 
 
@@ -68,8 +68,9 @@ def sheet_of_objects(
         visible = np.asarray(np.isfinite(shown).all(axis=-1))
         if points is None:
             visible = data.object_visible[row]
-        caption = f"{data.categories[data.object_category[row]]}  object {row}"
-        tiles.append(joined([tile(data.image(int(row)), shown, visible)], caption))
+        category = data.categories[data.object_category[row]]
+        picture = tile(data.image(int(row)), shown, visible)
+        tiles.append(joined([picture], category, f"  object {row}"))
     return grid(tiles, columns=8)
 
 
@@ -126,15 +127,23 @@ def cross(draw: ImageDraw.ImageDraw, x: float, y: float, fill: str) -> None:
         draw.line([x - r, y + r, x + r, y - r], fill=ink, width=width)
 
 
-def joined(pictures: Sequence[Image.Image], caption: str) -> Image.Image:
+def joined(pictures: Sequence[Image.Image], category: str, rest: str) -> Image.Image:
     """Pictures beside each other under a caption, each in a square of TILE pixels."""
     width = TILE * len(pictures) + 2 * (len(pictures) - 1)
     card = Image.new("RGB", (width, TILE + CAPTION), BACKGROUND)
-    ImageDraw.Draw(card).text((2, 1), caption, fill="#FFFFFF")
+    draw = ImageDraw.Draw(card)
+    draw.text((2, 1), caption(draw, category, rest, width - 4), fill="#FFFFFF")
     for place, picture in enumerate(pictures):
         x = place * (TILE + 2) + (TILE - picture.width) // 2
         card.paste(picture, (x, CAPTION + (TILE - picture.height) // 2))
     return card
+
+
+def caption(draw: ImageDraw.ImageDraw, category: str, rest: str, width: int) -> str:
+    """A category's name, cut where it has no room beside the `rest` in `width` pixels."""
+    whole = category[:100].replace("\n", " ")
+    ends = [whole, *(f"{whole[:length].rstrip()}..." for length in range(len(whole) - 1, 0, -1))]
+    return next((e for e in ends if draw.textlength(e + rest) <= width), "...") + rest
 
 
 def grid(cards: Sequence[Image.Image], columns: int) -> Image.Image:

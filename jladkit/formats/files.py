@@ -289,11 +289,26 @@ def opened(path: Path, format_name: str, schema: int, remedy: str) -> Iterator[h
         found, version = str(file.attrs.get("format")), str(file.attrs.get("schema"))
         if found != format_name:
             raise JladkitError(f"{path} must be a {format_name} file, but its format is {found!r}.")
-        if version != str(schema):
-            raise JladkitError(
-                f"{path} has schema {version}, this jladkit reads {schema}. Make it again: {remedy}"
-            )
+        check_schema(path, version, schema, f"make it again: {remedy}")
         yield file
+
+
+def check_schema(path: Path, found: Any, schema: int, remedy: str) -> None:
+    """Raise JladkitError unless a file has the schema that this jladkit reads.
+
+    Args:
+        found: what the file says.
+        remedy: how to make it anew, to go on from "or".
+    """
+    if str(found) == str(schema):
+        return
+    newer = re.fullmatch(r"\d{1,9}", str(found)) is not None and int(found) > schema
+    way = (
+        f"A newer jladkit wrote it: install that, or {remedy}"
+        if newer
+        else remedy[:1].upper() + remedy[1:]
+    )
+    raise JladkitError(f"{path} has schema {found!s:.40}, this jladkit reads {schema}. {way}")
 
 
 @contextlib.contextmanager

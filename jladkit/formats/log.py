@@ -9,8 +9,8 @@
 `jladkit train` writes it into the folder of a run.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from jladkit.formats.files import from_json
 LOG = "log.jsonl"
 SCORES = {"pck@0.1": True, "iod": False}  # scores of which a best is known: whether more is better
 NO_TERMS = ("step", "phase", "validation")
+LARGEST = sys.float_info.max  # JSON's whole numbers have no end, those of arrays do
 Record = Mapping[str, Any]
 
 
@@ -74,14 +75,20 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def check_record(where: str, record: Record) -> None:
     """Raise JladkitError unless `record` is one of this module's head."""
     step, validation = record.get("step"), record.get("validation", {})
-    if type(step) is not int or not isinstance(record.get("phase"), str):
+    if type(step) is not int or step >> 53 or not isinstance(record.get("phase"), str):
         raise JladkitError(f"{where}: step must be a whole number and phase a name.")
     if not isinstance(validation, dict):
         raise JladkitError(f"{where}: validation must be a record of scores.")
     told = {**validation, **{k: v for k, v in record.items() if k not in NO_TERMS}}
-    off = [name for name, v in told.items() if not isinstance(v, Real) or isinstance(v, bool)]
-    if off:
-        raise JladkitError(f"{where}: {off[0]} must be a number, but is {told[off[0]]!r}.")
+    off = next((name for name, value in told.items() if not is_number(value)), None)
+    if off is not None:
+        raise JladkitError(f"{where}: {off} must be a number, but is {told[off]!r:.40}.")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that a float can hold. To Python, true is one too."""
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and abs(value) <= LARGEST
 
 
 def stretches(records: Sequence[Record]) -> list[Stretch]:
@@ -115,4 +122,6 @@ def best(name: str, scored: Sequence[Scored]) -> Scored | None:
 def terms(records: Sequence[Record]) -> dict[str, np.ndarray]:
     """By its name, each term's value at every record (N,); NaN where a record does not have it."""
     names = dict.fromkeys(name for record in records for name in record if name not in NO_TERMS)
-    return {name: np.array([record.get(name, np.nan) for record in records]) for name in names}
+    return {
+        name: np.array([record.get(name, np.nan) for record in records], float) for name in names
+    }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jladkit.errors import JladkitError
-from jladkit.formats.files import is_unicode, to_json, write_text
+from jladkit.formats.files import check_schema, is_unicode, to_json, write_text
 
 FORMAT = "jladkit-result"
 SCHEMA = 1
@@ -88,6 +88,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "peak_memory": (int,),
     "items": (str, type(None)),
     "notes": (list,),
+    "schema": (int,),
 }
 CATEGORY_KEYS: dict[str, tuple[type, ...]] = {
     "value": NUMBER,
@@ -127,15 +128,13 @@ def read_result(path: Path) -> Result:
     record = read_record(path)
     if record is None:
         raise JladkitError(f"{path} is not a {FORMAT} file. Make one: {REMEDY}")
-    if record.get("schema") != SCHEMA:
-        raise JladkitError(
-            f"{path} has schema {record.get('schema')}, this jladkit reads {SCHEMA}. "
-            f"Make it again: {REMEDY}"
-        )
+    check_schema(path, record.get("schema"), SCHEMA, f"make it again: {REMEDY}")
     known = {f.name for f in fields(Result)}
     off = sorted(known ^ record.keys())
     if off:
-        raise JladkitError(f"{path}: missing or unknown keys: {', '.join(off)}.")
+        raise JladkitError(
+            f"{path}: missing or unknown keys: {', '.join(off)}. Make it again: {REMEDY}"
+        )
     try:
         whole = is_unicode(record)
     except ValueError as error:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from jladkit.errors import JladkitError
-from jladkit.formats.files import from_json, to_json, written_aside
+from jladkit.formats.files import check_schema, from_json, to_json, written_aside
 
 FORMAT = "jladkit-checkpoint"
 SCHEMA = 1
@@ -45,11 +45,11 @@ def read_label(path: Path) -> dict[str, Any]:
         raise JladkitError(
             f"{path} is not a jladkit checkpoint; `jladkit train` writes model.safetensors."
         ) from error
-    if metadata.get("format") != FORMAT or metadata.get("schema") != str(SCHEMA):
+    if metadata.get("format") != FORMAT:
         raise JladkitError(
-            f"{path} has format {metadata.get('format')} {metadata.get('schema')}, "
-            f"this jladkit reads {FORMAT} {SCHEMA}. Train again with this version."
+            f"{path} must be a {FORMAT} file, but its format is {metadata.get('format')!r:.40}."
         )
+    check_schema(path, metadata.get("schema"), SCHEMA, "train again with this version.")
     return label
 
 

@@ -5,13 +5,12 @@ run that was stopped goes on exactly as if it had not been.
 """
 
 import contextlib
-import json
+import functools
 import math
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -21,15 +20,24 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from jladkit.errors import JladkitError, Stopped, UsageError
-from jladkit.formats.files import make_folder, to_json, write_text, written_aside
+from jladkit.formats.files import make_folder, to_json
 from jladkit.formats.locking import alone
 from jladkit.formats.log import LOG, Record, read_log
 from jladkit.training import ranks
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
-from jladkit.training.stopping import asked_to_stop
-
-MODEL, STATE = "model.safetensors", "state.safetensors"
-SNAPSHOT = "after-{:02d}-{}.safetensors"  # number of the phase from 0, its name
+from jladkit.training.saving import (
+    MODEL,
+    SNAPSHOT,
+    STATE,
+    Labelled,
+    Progress,
+    begun,
+    check_there,
+    keep_aside,
+    load_moments,
+    save_state,
+)
+from jladkit.training.stopping import Asked, asked_to_stop
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Kept:
     prefixes: tuple[str, ...]
 
 
-class Trainee(Protocol):
+class Trainee(Labelled, Protocol):
     """What the loop needs of a method.
 
     `label` goes into the checkpoint. `loss` returns the terms of a step's loss, the sum to
@@ -91,8 +99,6 @@ class Trainee(Protocol):
     step, and are the best until others beat them.
     """
 
-    net: nn.Module
-    label: Mapping[str, Any]
     kept: Sequence[Kept]
 
     def phases(self) -> list[Phase]: ...
@@ -103,13 +109,21 @@ class Trainee(Protocol):
 
 
 @dataclass
-class Progress:
-    """Where a run stands: steps done, the latest scores, and by the name of each deciding score
-    the best one with the step it was had at."""
+class Run:
+    """A training under way: what `train` was given, and what is open meanwhile."""
 
-    step: int = 0
-    scores: dict[str, float] = field(default_factory=dict)
-    best: dict[str, tuple[float, int]] = field(default_factory=dict)
+    trainee: Trainee
+    out: Path
+    seed: int
+    validate_every: int
+    checkpoint_seconds: float
+    stop_after: int | None
+    total: int  # steps of all phases
+    at: Progress
+    log: TextIO
+    bar: "tqdm[Any]"
+    asked: Asked
+    saved: float = field(default_factory=time.monotonic)  # when the state was, last
 
 
 def train(
@@ -142,19 +156,13 @@ def train(
             disk is full, or another process of the training is gone.
         Stopped: by SIGINT or SIGTERM, after the state was saved.
     """
-    state, first = out / STATE, ranks.first()
-    ranks.check(trainee.label["method"], getattr(trainee, "batch", None))
-    if first and not resume and (state.exists() or (out / MODEL).exists()):
-        raise UsageError(f"{out} holds a run already. Give --resume, or another --out.")
-    phases = trainee.phases()
+    check_start(trainee, out, resume)
+    phases, first = trainee.phases(), ranks.first()
     total = sum(phase.steps for phase in phases)
     if not total:
         raise UsageError("The recipe has no steps in any phase; nothing would be trained.")
-    if resume and not state.is_file():
-        raise JladkitError(f"There is no checkpoint {state} to resume. Leave --resume out.")
     if first:
         make_folder(out)
-    saved = time.monotonic()
     with (
         alone(out / STATE, "training") if first else contextlib.nullcontext(),
         asked_to_stop() as asked,
@@ -162,96 +170,110 @@ def train(
         tqdm(total=total, initial=at.step, unit="step", disable=not (progress and first)) as bar,
     ):
         ranks.as_first(trainee.net)
+        run = Run(trainee, out, seed, validate_every, checkpoint_seconds, stop_after, total, at, log,
+                  bar, asked)  # fmt: skip
         start = 0
         for number, phase in enumerate(phases):
-            end = start + phase.steps
-            if at.step >= end:
-                start = end
-                continue
-            named = dict(trainee.parameters(phase))
-            freeze_all_but(trainee.net, named)
-            optimiser = optimiser_of(phase, named)
-            load_moments(optimiser, named, moments if at.step > start else {})
-            if at.step == 0 and first:
-                if getattr(trainee, "goes_on", False):
-                    scores = validate(trainee, phase, at, out)
-                    begun_with = {"step": 0, "phase": phase.name, "validation": scores}
-                    log.write(to_json(begun_with) + "\n")
-                    log.flush()
-                # so that there is something to resume, whenever it ends
-                save_state(trainee, state, at, optimiser, named)
-            bar.set_description(phase.name)
-            while at.step < end:
-                for group in optimiser.param_groups:
-                    group["lr"] = phase.rate(at.step - start) * group["factor"]
-                terms = one_step(trainee, phase, optimiser, named, seed, at.step)
-                at.step += 1
-                bar.update()
-                record: dict[str, Any] = {"step": at.step, "phase": phase.name, **terms}
-                due = at.step % validate_every == 0 or at.step == end
-                signal = ranks.highest(asked.signal or 0)  # of any process
-                leaving = bool(signal) or at.step == stop_after
-                late = time.monotonic() - saved > checkpoint_seconds
-                saving = first and (due or leaving or late)
-                if saving:
-                    check_there(out)
-                if due and first:
-                    record["validation"] = validate(trainee, phase, at, out)
-                    bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
-                if snapshots and at.step == end and first:
-                    keep_aside(out / MODEL, out / SNAPSHOT.format(number, phase.name))
-                log.write(to_json(record) + "\n")
-                if saving:
-                    log.flush()
-                    if due:
-                        warn(trainee, out, bar)
-                    save_state(trainee, state, at, optimiser, named)
-                    saved = time.monotonic()
-                if signal:
-                    ranks.wait()  # until all is saved
-                    raise Stopped(
-                        signal,
-                        f"Stopped after step {at.step} of {total}, which is saved in {out}: the same "
-                        "command with --resume goes on from there.",
-                    )
-                if leaving:
-                    ranks.wait()
-                    return out / MODEL
-            start = end
+            if at.step < start + phase.steps:
+                aside = out / SNAPSHOT.format(number, phase.name) if snapshots else None
+                if not train_phase(run, phase, start, moments if at.step > start else {}, aside):
+                    break
+            start += phase.steps
         ranks.wait()
     return out / MODEL
 
 
-@contextlib.contextmanager
-def begun(
-    trainee: Trainee, out: Path, resume: bool
-) -> Iterator[tuple[Progress, dict[str, Tensor], TextIO]]:
-    """Where a run stands, the optimiser's moments, and its log to go on with.
+def check_start(trainee: Trainee, out: Path, resume: bool) -> None:
+    """Raise an error, as `train` says, where `out` is not as it must be, or the processes are not."""
+    ranks.check(trainee.label["method"], getattr(trainee, "batch", None))
+    state = out / STATE
+    if ranks.first() and not resume and (state.exists() or (out / MODEL).exists()):
+        raise UsageError(f"{out} holds a run already. Give --resume, or another --out.")
+    if resume and not state.is_file():
+        raise JladkitError(f"There is no checkpoint {state} to resume. Leave --resume out.")
 
-    Raises:
-        JladkitError: as `restore`; or the system refuses something in the block.
+
+def train_phase(
+    run: Run, phase: Phase, start: int, moments: Mapping[str, Tensor], aside: Path | None
+) -> bool:
+    """Do the steps of a phase that are left; False where the training is to be left before its end.
+
+    Args:
+        start: the phase's first step in the whole run, from 0.
+        moments: of the optimiser, where the phase had begun.
+        aside: where the best weights of its end are kept too.
     """
-    at, moments = restore(trainee, out / STATE) if resume else (Progress(), {})
-    if not ranks.first():
-        with open(os.devnull, "w", encoding="utf-8") as nothing:
-            yield at, moments, nothing
-        return
-    if resume:
-        truncate_log(out / LOG, at.step)
-    try:
-        with (out / LOG).open("a" if resume else "w", encoding="utf-8") as log:
-            yield at, moments, log
-    except OSError as error:  # the disk is full, most likely
-        raise JladkitError(
-            f"The training in {out} was broken off: {error.strerror or error}. The last checkpoint "
-            "is kept and --resume goes on from it."
-        ) from error
+    trainee, at, end = run.trainee, run.at, start + phase.steps
+    named = dict(trainee.parameters(phase))
+    freeze_all_but(trainee.net, named)
+    optimiser = optimiser_of(phase, named)
+    load_moments(optimiser, named, moments)
+    if at.step == 0 and ranks.first():
+        if getattr(trainee, "goes_on", False):
+            scores = validate(trainee, phase, at, run.out)
+            record = {"step": 0, "phase": phase.name, "validation": scores}
+            run.log.write(to_json(record) + "\n")
+            run.log.flush()
+        # so that there is something to resume, whenever it ends
+        save_state(trainee, run.out / STATE, at, optimiser, named)
+    run.bar.set_description(phase.name)
+    while at.step < end:
+        for group in optimiser.param_groups:
+            group["lr"] = phase.rate(at.step - start) * group["factor"]
+        terms = one_step(trainee, phase, optimiser, named, run.seed, at.step)
+        at.step += 1
+        run.bar.update()
+        signal = ranks.highest(run.asked.signal or 0)  # of any process
+        leaving = bool(signal) or at.step == run.stop_after
+        if ranks.first():
+            save = functools.partial(save_state, trainee, run.out / STATE, at, optimiser, named)
+            after_step(run, phase, terms, at.step == end, leaving, save, aside)
+        if signal:
+            ranks.wait()  # until all is saved
+            raise Stopped(
+                signal,
+                f"Stopped after step {at.step} of {run.total}, which is saved in {run.out}: the same "
+                "command with --resume goes on from there.",
+            )
+        if leaving:
+            return False
+    return True
 
 
-def check_there(out: Path) -> None:
-    """Raise JladkitError where the folder of a run was taken away."""
-    if not (out / LOG).is_file():
-        raise JladkitError(f"{out / LOG} is gone: somebody moved or removed {out}. Train anew.")
+def after_step(
+    run: Run,
+    phase: Phase,
+    terms: Mapping[str, float],
+    last: bool,
+    leaving: bool,
+    save: Callable[[], None],
+    aside: Path | None,
+) -> None:
+    """Validate, log and save, where that is due. Only one process does.
+
+    Args:
+        last: whether it was the phase's last step.
+        save: writes the state.
+        aside: see `train_phase`.
+    """
+    at, out = run.at, run.out
+    record: dict[str, Any] = {"step": at.step, "phase": phase.name, **terms}
+    due = at.step % run.validate_every == 0 or last
+    saving = due or leaving or time.monotonic() - run.saved > run.checkpoint_seconds
+    if saving:
+        check_there(out)
+    if due:
+        record["validation"] = validate(run.trainee, phase, at, out)
+        run.bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
+    if aside is not None and last:
+        keep_aside(out / MODEL, aside)
+    run.log.write(to_json(record) + "\n")
+    if saving:
+        run.log.flush()
+        if due:
+            warn(run.trainee, out, run.bar)
+        save()
+        run.saved = time.monotonic()
 
 
 def optimiser_of(phase: Phase, named: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
@@ -317,12 +339,6 @@ def validate(trainee: Trainee, phase: Phase, at: Progress, out: Path) -> dict[st
     return at.scores
 
 
-def keep_aside(path: Path, copy: Path) -> None:
-    """Another name for what `path` holds now; writing it anew leaves the copy alone."""
-    with written_aside(copy) as aside:
-        os.link(path, aside)
-
-
 def warn(trainee: Trainee, out: Path, bar: "tqdm[Any]") -> None:
     """Print what has collapsed, above the progress bar."""
     for sentence in trainee.collapses(read_log(out / LOG)):
@@ -343,69 +359,3 @@ def freeze_all_but(net: nn.Module, named: Mapping[str, nn.Parameter]) -> None:
     """Gradients for `named` parameters only."""
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name in named)
-
-
-def save_state(
-    trainee: Trainee,
-    path: Path,
-    at: Progress,
-    optimiser: torch.optim.Optimizer,
-    named: Mapping[str, nn.Parameter],
-) -> None:
-    """Everything that going on needs: weights, the optimiser's moments, where we stand."""
-    tensors = {f"net/{name}": value for name, value in trainee.net.state_dict().items()}
-    for name, parameter in named.items():
-        for key, value in optimiser.state[parameter].items():
-            tensors[f"moment/{name}/{key}"] = value
-    label = {**trainee.label, "progress": asdict(at)}
-    write_checkpoint(path, tensors, label)
-
-
-def restore(trainee: Trainee, path: Path) -> tuple[Progress, dict[str, Tensor]]:
-    """Put weights back; return where the run stood and the optimiser's moments.
-
-    Raises:
-        JladkitError: there is nothing to resume, or the run had another config or data set.
-    """
-    tensors, label = read_checkpoint(path, trainee.label["method"])
-    for key in ("config", "dataset_digest"):
-        if label.get(key) != json.loads(to_json(trainee.label[key])):
-            raise JladkitError(
-                f"{path} was made with another {key.replace('_', ' ')}. Resume with the same "
-                "--data, --recipe and --set, or start anew in another --out."
-            )
-    net = {k.removeprefix("net/"): v for k, v in tensors.items() if k.startswith("net/")}
-    try:
-        trainee.net.load_state_dict(net)
-        at = label["progress"]
-        best = {name: (float(score), int(step)) for name, (score, step) in at["best"].items()}
-        return Progress(int(at["step"]), dict(at["scores"]), best), tensors
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise JladkitError(f"{path} is damaged: {error}. Train anew in another --out.") from error
-
-
-def load_moments(
-    optimiser: torch.optim.Optimizer,
-    named: Mapping[str, nn.Parameter],
-    tensors: Mapping[str, Tensor],
-) -> None:
-    """the optimiser's moments as save_state left them; none where the phase had not begun."""
-    for name, parameter in named.items():
-        prefix = f"moment/{name}/"
-        found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        if found:
-            optimiser.state[parameter] = found
-
-
-def truncate_log(path: Path, step: int) -> None:
-    """Drop the lines of steps after `step`, and a last line that was cut off."""
-    if not path.exists():
-        return
-    keep: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                keep.append(line + "\n")
-        except (ValueError, KeyError):
-            continue
-    write_text(path, "".join(keep))

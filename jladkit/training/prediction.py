@@ -23,7 +23,7 @@ from jladkit.training.checkpoint import read_label
 from jladkit.training.encoding import Runner, by_picture
 from jladkit.training.environment import environment, now, peak_memory
 from jladkit.training.loading import batches, from_square
-from jladkit.training.loop import MODEL
+from jladkit.training.saving import MODEL
 from jladkit.training.validation import ends_of, transfer_pairs
 
 BATCH = BLOCK

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from timing import show, take_turns
 
-RESULT = Path(__file__).parent.parent / "formats" / "result-schema-1.json"
+RESULT = Path(__file__).parent.parent / "golden" / "pck-1b.json"
 
 
 def run(*words: str) -> None:

@@ -169,6 +169,15 @@ def test_broken_lists_are_refused_by_name(tmp_path, name, content, words):
         build_mafl(root, tmp_path / "a.h5")
 
 
+@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "..", "a\0b"])
+def test_a_partition_that_leads_out_of_the_folder_of_pictures_is_refused(tmp_path, name):
+    root = celeba_root(tmp_path / "in")
+    with (root / "list_eval_partition.txt").open("a") as file:
+        file.write(f"{name} 0\n")
+    with pytest.raises(JladkitError, match=r"list_eval_partition\.txt: .* is no file name"):
+        build_celeba(root, tmp_path / "a.h5")
+
+
 def test_a_picture_that_is_not_aligned_has_no_crop(tmp_path):
     root = celeba_root(tmp_path / "in")
     picture(root / "img_align_celeba/000003.jpg", 200, 218)

@@ -1,5 +1,8 @@
 """jladkit build-dataset as it is typed: options, recipes, exit codes, one sentence a mistake."""
 
+import json
+
+import h5py
 import pytest
 
 from jladkit.formats.dataset import open_dataset
@@ -47,6 +50,38 @@ def test_a_recipe_of_another_source_is_wrong_usage(jladkit, tmp_path):
                        "--recipe-from", tmp_path / "a.h5")  # fmt: skip
     assert code == 2
     assert "was built with 'coco'" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"seed": [1, 2]}, "its seed is [1, 2]"),
+        ({"split": 5}, "its split is 5"),
+        ({"split": [70, 20, 10**400]}, "its split is [70, 20, 1000"),
+        ({"category": 7}, "its category is 7"),
+        ({"margin": "wide"}, "its margin is 'wide'"),
+    ],
+)
+def test_a_recipe_with_values_that_no_option_can_have_is_refused(jladkit, tmp_path, options, words):
+    root, made = coco_root(tmp_path / "in"), tmp_path / "a.h5"
+    jladkit("build-dataset", "coco", root, "--out", made)
+    with h5py.File(made, "r+") as file:
+        file.attrs["recipe"] = json.dumps({"builder": "coco", "options": options})
+    again = ["build-dataset", "coco", root, "--out", tmp_path / "b.h5", "--recipe-from", made]
+    code, _, err = jladkit(*again)
+    assert code == 1
+    assert "a.h5 holds no recipe that can be followed: " + words in err
+
+
+def test_a_builder_that_is_no_word_is_not_printed_as_it_stands(jladkit, tmp_path):
+    made = tmp_path / "a.h5"
+    jladkit("build-dataset", "coco", coco_root(tmp_path / "in"), "--out", made)
+    with h5py.File(made, "r+") as file:
+        file.attrs["recipe"] = json.dumps({"builder": "\x1b[31m", "options": {}})
+    _, _, err = jladkit("build-dataset", "coco", tmp_path / "in", "--out", tmp_path / "b.h5",
+                        "--recipe-from", made)  # fmt: skip
+    assert "was built with '\\x1b[31m'." in err
+    assert "\x1b" not in err
 
 
 @pytest.mark.parametrize("source", ["pascal3d", "coco", "pf-pascal"])

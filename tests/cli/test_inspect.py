@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from jladkit.formats.predictions import write_predictions
 from jladkit.formats.result import Result, write_result
@@ -89,6 +89,16 @@ def test_a_result_is_shown_whole(run, tmp_path):
     code, _, err = run(tmp_path / "r.json", "--png", tmp_path / "a.png")
     assert code == 2
     assert "no pictures" in err
+
+
+def test_a_caption_keeps_its_number_and_cuts_a_long_name():
+    draw = ImageDraw.Draw(Image.new("RGB", (9, 9)))
+    assert contact_sheet.caption(draw, "cat", "  object 7", 196) == "cat  object 7"
+    short = contact_sheet.caption(draw, "a very long name of a category indeed", "  object 7", 196)
+    assert short.startswith("a very long name")
+    assert short.endswith("...  object 7")
+    assert draw.textlength(short) <= 196
+    assert contact_sheet.caption(draw, "x" * 5000, "  object 7", 20) == "...  object 7"
 
 
 def test_a_contact_sheet_shows_as_many_pairs_as_asked(run, tmp_path):

@@ -26,7 +26,7 @@ from jladkit.formats.dataset import content_digest, open_dataset
 from jladkit.formats.log import read_log
 from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.joint import Joint
-from jladkit.training.loop import LOG, MODEL, STATE
+from jladkit.training.saving import LOG, MODEL, STATE
 from tests.builders.layouts import coco_content, coco_root
 
 TINY = [

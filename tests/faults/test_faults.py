@@ -5,28 +5,34 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from faults.killing import copy_of_process, kill_builds, kill_trainings, told_of
+from drawn import drawn_dataset
+from faults.killing import contents, copy_of_process, kill_builds, kill_trainings, told_of
+from fuzz.readers import typed
 from tiny import tiny_arrays
 from torch import Tensor, nn
 
-from jladkit.builders import coco
+from jladkit.builders import coco, join
 from jladkit.builders.build import make_shards
 from jladkit.builders.options import Job
 from jladkit.errors import JladkitError, Stopped, UsageError
 from jladkit.formats.dataset import write_dataset
 from jladkit.formats.files import check_folder, write_text
 from jladkit.formats.locking import alone
+from jladkit.formats.predictions import open_predictions
 from jladkit.training import loop
 from jladkit.training.checkpoint import read_checkpoint, write_checkpoint
-from jladkit.training.loop import LOG, MODEL, STATE, Kept, Phase
+from jladkit.training.loop import Kept, Phase
+from jladkit.training.saving import LOG, MODEL, STATE
 from jladkit.training.store import on_disk
 from tests.builders.layouts import coco_content, coco_root
 
@@ -161,6 +167,47 @@ def test_a_second_training_or_build_of_one_output_is_refused(tmp_path: Path):
     train(out, Line(), resume=True)
     coco.build(root, coco.Options(), Job(out=tmp_path / "a.h5"))
     assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_join_of_an_output_that_is_being_built_is_refused(tmp_path: Path):
+    for name in ("a", "b"):
+        drawn_dataset(tmp_path / f"{name}.h5", seed=ord(name))
+    files = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    with alone(tmp_path / "ab.h5", "build"), pytest.raises(UsageError, match="Another build is"):
+        join.build(files, tmp_path / "ab.h5")
+    join.build(files, tmp_path / "ab.h5")
+
+
+def test_two_at_once_that_predict_merge_or_score_leave_one_whole_output(tmp_path: Path):
+    data, whole = drawn_dataset(tmp_path / "data.h5"), tmp_path / "whole.h5"
+    identity = ("predict", "--data", data, "--method", "identity", "--quiet", "--overwrite")
+    shards = [tmp_path / f"{number}.h5" for number in range(2)]
+    for number, path in enumerate(shards):
+        typed(*identity, "--shard", f"{number}/2", "--out", path)()
+    typed(*identity, "--out", whole)()
+    expected = open_predictions(whole)
+    for words in (identity, ("merge-predictions", *shards, "--overwrite")):
+        out = tmp_path / f"{words[0]}.h5"
+        at_once(typed(*words, "--out", out))
+        np.testing.assert_array_equal(open_predictions(out).pair_points, expected.pair_points)
+    score = ("evaluate", "--data", data, "--predictions", whole, "--metric", "pck")
+    typed(*score, "--out", tmp_path / "alone")()
+    at_once(typed(*score, "--out", tmp_path / "both"))
+    assert contents(tmp_path / "both") == contents(tmp_path / "alone")
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def at_once(work: Callable[[], Any]) -> None:
+    """Do `work` in two copies of this process that begin at the same moment."""
+    begin = threading.Barrier(2)
+
+    def one() -> None:
+        begin.wait()
+        copy_of_process(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(one) for _ in range(2)]:
+            done.result()
 
 
 def test_a_lock_goes_with_its_process_and_what_it_wrote_aside_too(tmp_path: Path):

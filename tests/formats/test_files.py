@@ -165,3 +165,12 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "b", "whole.txt"]
     with pytest.raises(UsageError, match="exists and is not empty"), folder_aside(tmp_path / "a"):
         pass
+
+
+def test_of_two_that_write_at_once_the_last_one_wins_and_the_file_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    with written_aside(path) as one, written_aside(path) as other:
+        one.write_text("the outer block ends last")
+        other.write_text("gone")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "the outer block ends last"

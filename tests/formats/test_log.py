@@ -39,6 +39,11 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path: Path):
         ('{"phase": "a"}', "line 2: step must be a whole number and phase a name"),
         ('{"step": true, "phase": "a"}', "line 2: step must be a whole number"),
         ('{"step": 2, "phase": 7}', "line 2: step must be a whole number and phase a name"),
+        ('{"step": 1%s, "phase": "a"}' % ("0" * 30), "line 2: step must be a whole number"),
+        (
+            '{"step": 2, "phase": "a", "total": 1%s}' % ("0" * 400),
+            "total must be a number, but is 100",
+        ),
         ('{"step": 2, "phase": "a", "total": "x"}', "line 2: total must be a number, but is 'x'"),
         ('{"step": 2, "phase": "a", "validation": 3}', "validation must be a record of scores"),
         ('{"step": 2, "phase": "a", "validation": {"iod": null}}', "iod must be a number"),
@@ -78,3 +83,7 @@ def test_terms_are_nan_where_a_phase_does_not_have_them():
     found = terms([record(1, peak=0.5), record(2, validation={"iod": 1.0})])
     assert list(found) == ["total", "peak"]
     np.testing.assert_array_equal(found["peak"], [0.5, np.nan])
+
+
+def test_a_whole_number_of_any_length_is_a_term():
+    np.testing.assert_array_equal(terms([record(1, peak=10**30)])["peak"], [1e30])

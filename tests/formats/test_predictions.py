@@ -101,7 +101,7 @@ def attribute(name, value):
     [
         (
             attribute("schema", 7),
-            "has schema 7, this jladkit reads 1. Make it again: jladkit predict",
+            "has schema 7, this jladkit reads 1. A newer jladkit wrote it: install that, or make",
         ),
         (attribute("format", "other"), "must be a jladkit-predictions file"),
         (attribute("config", "{"), "the attribute config is missing or no JSON record"),

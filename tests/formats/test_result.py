@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,12 +12,6 @@ from tests.reports.test_tables import iod_result, pck_result
 def test_a_result_comes_back_as_it_was_written(tmp_path, result):
     write_result(tmp_path / "r.json", result)
     assert read_result(tmp_path / "r.json") == result
-
-
-def test_a_file_of_each_schema_keeps_loading():
-    golden = Path(__file__).with_name("result-schema-1.json")
-    assert read_result(golden) == pck_result()
-    assert golden.read_text() == pck_result().to_json()
 
 
 def test_the_file_is_sorted_json_with_a_newline_at_the_end(tmp_path):
@@ -50,7 +43,11 @@ def changed(record, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        (["schema"], 9, "has schema 9, this jladkit reads 1. Make it again: jladkit evaluate"),
+        (
+            ["schema"],
+            9,
+            "has schema 9, this jladkit reads 1. A newer jladkit wrote it: install that, or make",
+        ),
         (["format"], "other", "is not a jladkit-result file"),
         (["curve"], ..., "missing or unknown keys: curve"),
         (["extra"], 1, "missing or unknown keys: extra"),

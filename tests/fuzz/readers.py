@@ -205,8 +205,7 @@ def options(folder: Path) -> list[Case]:
     def mutate(raw: bytes, rng: np.random.Generator) -> bytes:
         stream = io.BytesIO(raw)
         with h5py.File(stream, "r+") as file:
-            told = of_json(str(file.attrs["recipe"]).encode(), rng).replace(b"\0", b"0")[:60000]
-            file.attrs.create("recipe", told, dtype=h5py.string_dtype("utf-8", len(told) or 1))
+            structures.as_text(file, "recipe", of_json(str(file.attrs["recipe"]).encode(), rng))
         return stream.getvalue()
 
     return [case(path, mutate, build("coco", root, "--recipe-from", path))]
@@ -309,8 +308,8 @@ def checkpoint(folder: Path) -> list[Case]:
 
     from jladkit.registry import load
     from jladkit.training.checkpoint import write_checkpoint
-    from jladkit.training.loop import restore
     from jladkit.training.recipe import as_table, fill
+    from jladkit.training.saving import restore
 
     joint = load("method", "joint")
     model = {"size": 64, "layers": ["blocks.2"], "width": 16, "landmarks": 2, "radius": 2}

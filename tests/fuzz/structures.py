@@ -97,11 +97,16 @@ def attribute(file: h5py.File, rng: np.random.Generator) -> None:
         del file.attrs[name]
     elif way <= 2 and isinstance(value, str):
         text = (of_json if value.startswith("{") else of_text)(value.encode(), rng)
-        text = text.replace(b"\0", b"0")[:60000]
-        file.attrs.create(name, text, dtype=h5py.string_dtype("utf-8", len(text) or 1))
+        as_text(file, name, text)
     else:
         file.attrs[name] = pick(rng, (0, -1, 1 << 62, 1.5, np.nan, b"\xff\xfe", np.zeros((2, 2)),
                                       np.zeros(0), h5py.Empty("f"), True, ["a", "b"]))  # fmt: skip
+
+
+def as_text(file: h5py.File, name: str, text: bytes) -> None:
+    """An attribute as we write texts, of whatever bytes; there is no room for more than 64 kB."""
+    del file.attrs[name]
+    file.attrs.create(name, text.replace(b"\0", b"0")[:60000], dtype=h5py.string_dtype())
 
 
 def mat_values(rng: np.random.Generator) -> Any:

@@ -24,3 +24,10 @@ def test_a_mutant_has_a_number_and_stays_the_same(reader: str, tmp_path: Path):
     again = [mutant(cases, 3, number)[1] for number in range(20)]
     assert again == [mutant(cases, 3, number)[1] for number in range(20)]
     assert len(set(again)) > 15
+
+
+@pytest.mark.parametrize("reader", ["options", "dataset", "predictions"])
+def test_some_mutants_of_hdf5_are_read_and_some_refused(reader: str, tmp_path: Path):
+    cases = prepare(reader, tmp_path)
+    found = {outcome(*mutant(cases, 1, number)) for number in range(30)}
+    assert found == {"read", "refused"}
