@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,17 @@ def in_processes(count: int, work: Callable[[int], object]) -> list[int]:
 
 
 def gradients(data: Dataset, settings: list[str]) -> dict[str, torch.Tensor]:
-    """Of two steps of each phase, as shares of the whole gradient's norm; and the loss's terms."""
+    """Of two steps of each phase, as shares of the whole gradient's norm; and the loss's terms.
+
+    By plain descent: Adam's first step goes as far along a gradient that is all rounding as along any,
+    so that two orders of the same sum part at once.
+    """
     torch.set_num_threads(1)
     tiny, found = trainee(data, *settings), {}
     for phase in tiny.phases():
         named = dict(tiny.parameters(phase))
         loop.freeze_all_but(tiny.net, named)
-        optimiser = loop.optimiser_of(phase, named)
+        optimiser = loop.optimiser_of(replace(phase, optimiser="sgd"), named)
         for step in range(2):
             terms = loop.one_step(tiny, phase, optimiser, named, 0, step)
             own = f"{phase.name}/{step}"
