@@ -9,6 +9,7 @@ keypoints lie alike in their boxes (--pose-tolerance).
 import hashlib
 import json
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -111,7 +112,7 @@ def find_json(root: Path, options: Options) -> Path:
     """
     if options.annotations is not None:
         path = root / options.annotations
-        if not path.is_file():
+        if not os.path.isfile(path):  # Path.is_file raises an error at a name that is too long
             raise UsageError(f"There is no file {path}. --annotations is relative to ROOT.")
         return path
     there = [*root.glob("*.json"), *root.glob("annotations/*.json")]
@@ -133,7 +134,7 @@ def find_images(root: Path, options: Options) -> Path:
     """
     names = IMAGE_FOLDERS if options.images is None else (options.images,)
     for name in names:
-        if (root / name).is_dir():
+        if os.path.isdir(root / name):
             return root / name
     raise UsageError(f"There is no folder {root / names[0]}. --images is relative to ROOT.")
 

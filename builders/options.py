@@ -267,12 +267,22 @@ def recipe_options(path: Path, source: str) -> dict[str, Any]:
 def check_options(path: Path, options: Mapping[str, Any], ctx: click.Context) -> None:
     """Raise JladkitError where a command's option cannot have the value that a recipe has for it."""
     for param in ctx.command.params:
-        if param.name in options:
-            value = options[param.name]
-            try:
-                param.type_cast_value(ctx, value)
-            except (click.BadParameter, TypeError, ValueError, OverflowError) as error:
-                raise JladkitError(
-                    f"{path} holds no recipe that can be followed: its {param.name} is "
-                    f"{value!r:.40}. Give the options instead."
-                ) from error
+        if param.name in options and not can_be(param, options[param.name], ctx):
+            raise JladkitError(
+                f"{path} holds no recipe that can be followed: its {param.name} is "
+                f"{options[param.name]!r:.40}. Give the options instead."
+            )
+
+
+def can_be(param: click.Parameter, value: Any, ctx: click.Context) -> bool:
+    """Whether an option can have a value of JSON; null only where it need not be given."""
+    if value is None:
+        return not isinstance(param.default, int | float | str | tuple | list)
+    parts = value if isinstance(value, list) else [value]
+    if any(part is None or (isinstance(part, str) and "\0" in part) for part in parts):
+        return False
+    try:
+        param.type_cast_value(ctx, value)
+    except (click.BadParameter, TypeError, ValueError, OverflowError):
+        return False
+    return True

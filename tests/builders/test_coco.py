@@ -1,6 +1,7 @@
 """COCO keypoints: coordinates, flags, poses, and JSON that is none."""
 
 import json
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -192,3 +193,10 @@ def test_a_name_that_hdf5_cannot_hold_is_refused(tmp_path):
     with pytest.raises(JladkitError, match="NUL character"):
         build_coco(coco_root(tmp_path / "in", content), tmp_path / "a.h5")
     assert not (tmp_path / "a.h5").exists()
+
+
+@pytest.mark.parametrize("option", ["annotations", "images"])
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path, option):
+    root = coco_root(tmp_path / "in")
+    with pytest.raises(UsageError, match=f"There is no .* --{option} is relative to ROOT"):
+        build_coco(root, tmp_path / "a.h5", **cast(Any, {option: "9" * 5000}))

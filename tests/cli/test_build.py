@@ -60,6 +60,9 @@ def test_a_recipe_of_another_source_is_wrong_usage(jladkit, tmp_path):
         ({"split": [70, 20, 10**400]}, "its split is [70, 20, 1000"),
         ({"category": 7}, "its category is 7"),
         ({"margin": "wide"}, "its margin is 'wide'"),
+        ({"margin": None}, "its margin is None"),
+        ({"split": [None, 20, 10]}, "its split is [None, 20, 10]"),
+        ({"name": "a\0b"}, "its name is 'a\\x00b'"),
     ],
 )
 def test_a_recipe_with_values_that_no_option_can_have_is_refused(jladkit, tmp_path, options, words):
