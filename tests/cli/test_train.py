@@ -35,7 +35,9 @@ def test_bad_usage_ends_with_two_and_a_sentence(
     data, out = ("--data", dots_path), ("--out", tmp_path / "new")
     one_sentence(jladkit("train", *data, *out, "--method", "jiont"), 2, "Did you mean 'joint'?")
     one_sentence(
-        jladkit("train", *data, *out, "--method", "joint", "--recipe", "gpu"), 2, "cpu, paper"
+        jladkit("train", *data, *out, "--method", "joint", "--recipe", "gpu"),
+        2,
+        "cpu, faces, paper",
     )
     one_sentence(jladkit("train", *data, *out, "--method", "identity"), 2, "not one to train")
     one_sentence(
