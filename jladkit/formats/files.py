@@ -27,12 +27,16 @@ def check_output(path: Path, *, overwrite: bool = True) -> None:
     """Refuse a file to write before the work for it is done, rather than after.
 
     Raises:
-        UsageError: `path` is a folder, or exists and `overwrite` is False.
+        UsageError: `path` is a folder, exists and `overwrite` is False, or no file can be called so.
         JladkitError: something above it is no folder.
     """
-    if path.is_dir():
+    try:
+        folder, there = path.is_dir(), path.exists()
+    except OSError as error:  # its name is too long
+        raise UsageError(f"{path} cannot be a file: {error.strerror}.") from error
+    if folder:
         raise UsageError(f"{path} is a folder; --out must name a file.")
-    if path.exists() and not overwrite:
+    if there and not overwrite:
         raise UsageError(f"{path} exists. Give --overwrite to replace it, or another --out.")
     check_folder(path.parent)
 
@@ -66,7 +70,7 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A name beside `path` to write to; it becomes `path` when the block ends without an error.
 
     Raises:
-        UsageError: `path` is a folder, or exists and `overwrite` is False.
+        UsageError: `path` is a folder, exists and `overwrite` is False, or no file can be called so.
         JladkitError: the folder cannot be written, or the disk is full.
     """
     check_output(path, overwrite=overwrite)

@@ -113,6 +113,11 @@ METRIC_KEYS: dict[str, dict[str, tuple[type, ...]]] = {
 }
 
 
+# Numbers that a row or a category need not have, and what may go with each.
+MEANS = ("floor", "pooled", "pair_mean", "category_mean")
+EXTRAS = [mean + end for mean in MEANS for end in ("", "_low", "_high")]
+
+
 def write_result(path: Path, result: Result) -> None:
     """Write a whole result.json, or nothing."""
     write_text(path, result.to_json())
@@ -175,10 +180,12 @@ def check_rows(path: Path, rows: Any) -> None:
             raise JladkitError(f"{path}: {where} must be a record, but is {row!r}.")
         check_keys(path, where, row, ROW_KEYS)
         check_keys(path, where, row, METRIC_KEYS.get(row["metric"], {}))
+        check_keys(path, where, row, {key: NUMBER for key in EXTRAS if key in row})
         for name, category in row["categories"].items():
             if not isinstance(category, dict):
                 raise JladkitError(f"{path}: {where} categories {name} must be a record.")
-            check_keys(path, f"{where} categories {name}", category, CATEGORY_KEYS)
+            extras = {key: NUMBER for key in EXTRAS if key in category}
+            check_keys(path, f"{where} categories {name}", category, CATEGORY_KEYS | extras)
         check_strata(path, where, row.get("strata", {}))
 
 

@@ -9,6 +9,7 @@ import pytest
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.files import (
     Field,
+    check_output,
     digest_of,
     folder_aside,
     make_folder,
@@ -174,3 +175,8 @@ def test_of_two_that_write_at_once_the_last_one_wins_and_the_file_is_whole(tmp_p
         other.write_text("gone")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "the outer block ends last"
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_words(tmp_path: Path):
+    with pytest.raises(UsageError, match="cannot be a file: File name too long"):
+        check_output(tmp_path / ("x" * 300))

@@ -82,6 +82,8 @@ def changed(record, path, value):
         (["results", 0, "strata"], {"scale": {"2": 1}}, "strata scale 2 must be a record"),
         (["results", 0, "strata"], {"scale": {"2": {}}}, "strata scale 2 value is missing"),
         (["results", 0, "categories", "car", "count"], ..., "categories car count is missing"),
+        (["results", 0, "category_mean_low"], [], "category_mean_low must be a number or null"),
+        (["results", 0, "categories", "car", "floor"], {}, "car floor must be a number or null"),
     ],
 )
 def test_a_record_that_is_off_is_refused_by_its_key(tmp_path, path, value, words):
