@@ -1,14 +1,21 @@
-"""Side-by-side timing: candidates take turns, so that a noisy machine is noisy for all of them."""
+"""Side-by-side timing: candidates take turns, so that a noisy machine is noisy for all of them.
 
+CPU_TIME=1 counts processor time instead of seconds, for a machine that others use too; give
+OMP_NUM_THREADS=1 with it.
+"""
+
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+
+CLOCK = time.process_time if os.environ.get("CPU_TIME") else time.perf_counter
 
 
 def take_turns(
     candidates: Mapping[str, Callable[[], object]],
     rounds: int = 15,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] = CLOCK,
 ) -> dict[str, float]:
     """Median seconds of each candidate over `rounds` turns, after one turn that does not count."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
