@@ -78,12 +78,19 @@ def written_aside(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     try:
         make_folder(path.parent)
         yield aside
+        to_disk(aside)
         os.replace(aside, path)
     except (OSError, RuntimeError) as error:  # HDF5 may fail again as it closes the file
         raise JladkitError(f"{path} could not be written: {reason(error)}.") from error
     finally:
         with contextlib.suppress(OSError):  # a folder that is none: the error above says so
             aside.unlink(missing_ok=True)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file is on the disk, so that a power cut after its renaming finds it whole."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def reason(error: OSError | RuntimeError) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jladkit.errors import JladkitError, UsageError
+from jladkit.formats import files
 from jladkit.formats.files import (
     Field,
     check_output,
@@ -180,3 +181,13 @@ def test_of_two_that_write_at_once_the_last_one_wins_and_the_file_is_whole(tmp_p
 def test_a_name_that_no_file_can_have_is_refused_in_words(tmp_path: Path):
     with pytest.raises(UsageError, match="cannot be a file: File name too long"):
         check_output(tmp_path / ("x" * 300))
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "a.txt"
+    named_already: list[bool] = []
+    monkeypatch.setattr(files.os, "fsync", lambda _: named_already.append(path.exists()))
+    with written_aside(path) as aside:
+        aside.write_text("whole")
+    assert named_already == [False]
+    assert path.read_text() == "whole"
