@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -50,6 +51,9 @@ class SyntheticConfig:
         pictures: how many training pictures are warped, drawn by the seed; 0 for all.
         warps: of each of these pictures and stage whose maps are computed once and drawn from; 0
             warps pictures anew in every step.
+        noise: length of the Gaussian noise that bends the vectors of both pictures' maps, in lengths
+            of these; 0 in the papers. A picture and its own warp match far better than pictures of
+            two objects do, and a head that has seen no worse believes every match.
     """
 
     preset: str = "cnngeo"
@@ -57,13 +61,14 @@ class SyntheticConfig:
     crop: float = 0.5625
     pictures: int = 0
     warps: int = 0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.warps, self.pictures) < 0:
-            raise UsageError(
-                "synthetic.warps and synthetic.pictures must not be negative, but are "
-                f"{self.warps} and {self.pictures}."
-            )
+        for name in ("warps", "pictures", "noise"):
+            if getattr(self, name) < 0:
+                raise UsageError(
+                    f"synthetic.{name} must not be negative, but is {getattr(self, name)}."
+                )
         for name in ("crop", "strength"):
             if not 0 < getattr(self, name) <= 1:
                 raise UsageError(
@@ -216,6 +221,9 @@ class ParametricTrainee:
         if phase.name == WEAK:
             return self.weak_loss(generator.choice(self.train_pairs, self.weak.batch), generator)
         true, source, target = self.warped_pair(phase.name, generator)
+        if self.synthetic.noise:
+            seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
+            source, target = (noisy(m, self.synthetic.noise, seeded) for m in (source, target))
         found = self.model.estimate(phase.name, self.model.volume(source, target))
         loss = grid_loss(found, true, self.device)
         return {"grid": loss, "total": loss}
@@ -284,6 +292,12 @@ class ParametricTrainee:
     def collapses(self, records: Sequence[Record]) -> list[str]:
         """Nothing: a head that learns nothing shows in its grid loss."""
         return []
+
+
+def noisy(maps: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """Maps (B, C, h, w) of unit vectors with Gaussian noise about `noise` long on each; unit again."""
+    drawn = torch.randn(maps.shape, generator=generator).to(maps.device)
+    return F.normalize(maps + noise * drawn / maps.shape[1] ** 0.5, dim=1)
 
 
 def score_of(kind: str) -> str:

@@ -13,7 +13,7 @@ from jladkit.baselines.cnngeo import CNNGeo
 from jladkit.baselines.cnninlier import CNNInlier
 from jladkit.baselines.parametric import CorrelationHead, ModelConfig, ParametricNet
 from jladkit.baselines.parametric_method import Parametric
-from jladkit.baselines.parametric_trainee import ParametricTrainee, random_crop
+from jladkit.baselines.parametric_trainee import ParametricTrainee, noisy, random_crop
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.methods import EncodedMatcher
@@ -174,6 +174,24 @@ def test_warps_drawn_anew_see_the_middle_of_the_picture(dots: Dataset, monkeypat
     assert len(seen) == 2 and source.shape == target.shape and len(true.theta) == 4
 
 
+def test_noise_bends_each_vector_by_its_share_and_leaves_it_a_unit_one():
+    maps = torch.nn.functional.normalize(images(4).repeat(1, 100, 1, 1), dim=1)
+    seeded = torch.Generator().manual_seed(0)
+    bent = noisy(maps, 2.0, seeded)
+    torch.testing.assert_close(bent.norm(dim=1), torch.ones_like(bent[:, 0]))
+    along = (bent * maps).sum(dim=1).mean().item()  # cos of the angle, of a vector 1 and noise of 2
+    assert along == pytest.approx(1 / (1 + 2**2) ** 0.5, rel=0.02)
+
+
+def test_noise_makes_known_warps_harder_and_comes_from_the_seed(dots: Dataset):
+    def grid(noise: float) -> float:
+        trained = trainee(dots, f"synthetic.noise={noise}")
+        phase = trained.phases()[0]
+        return trained.loss(phase, np.random.default_rng(0))["grid"].item()
+
+    assert grid(2.0) == grid(2.0) != grid(0.0)
+
+
 def test_each_phase_moves_its_own_head(dots: Dataset):
     tiny = trainee(dots, method=CNNInlier)
     moved = {p.name: {n.split(".")[1] for n, _ in tiny.parameters(p)} for p in tiny.phases()}
@@ -288,6 +306,7 @@ def test_another_methods_checkpoint_is_refused(dots: Dataset, tmp_path: Path):
     [
         ("synthetic.crop=2", r"synthetic\.crop must be in \(0, 1\]"),
         ("synthetic.strength=0", r"synthetic\.strength must be in \(0, 1\]"),
+        ("synthetic.noise=-1", r"synthetic\.noise must not be negative"),
         ("synthetic.preset=rtx", "no preset 'rtx'"),
         ("train.batch=1", r"train\.batch must be at least 2"),
         ("train.learning_rates=[]", "learning_rates must be numbers above 0"),
