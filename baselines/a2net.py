@@ -100,7 +100,10 @@ class AttentiveHead(nn.Module):
 
 
 class A2Net(Parametric):
-    """The trained method: an EncodedMatcher (jladkit.methods)."""
+    """Regresses an affine warp and a spline by offset-aware kernels and attention (A2Net, ECCV 2018).
+
+    An EncodedMatcher (jladkit.methods).
+    """
 
     name = "a2net"
     sections = SECTIONS | {"model": A2NetConfig}

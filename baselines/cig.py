@@ -204,7 +204,10 @@ class CigTrainee(LandmarkTrainee):
 
 
 class Cig(LandmarkBaseline):
-    """The trained method, a LandmarkDetector (jladkit.methods)."""
+    """Landmarks that a generator needs to paint a picture in another's looks (CIG, NeurIPS 2018).
+
+    A LandmarkDetector (jladkit.methods).
+    """
 
     name = "cig"
     sections = SECTIONS

@@ -22,6 +22,9 @@ from jladkit.baselines.parametric_method import Parametric
 
 
 class CNNGeo(Parametric):
-    """The trained method: an EncodedMatcher (jladkit.methods)."""
+    """Regresses an affine warp and a spline from the correlation of two pictures (CNNGeo, CVPR 2017).
+
+    An EncodedMatcher (jladkit.methods).
+    """
 
     name = "cnngeo"

@@ -20,7 +20,10 @@ from jladkit.baselines.parametric_trainee import WeakConfig
 
 
 class CNNInlier(Parametric):
-    """The trained method: an EncodedMatcher (jladkit.methods)."""
+    """CNNGeo's warps, trained further on real pairs by soft inliers (CNNInlier, CVPR 2018).
+
+    An EncodedMatcher (jladkit.methods).
+    """
 
     name = "cnninlier"
     sections = SECTIONS | {"weak": WeakConfig}

@@ -274,7 +274,10 @@ class DeilTrainee(LandmarkTrainee):
 
 
 class Deil(LandmarkBaseline):
-    """The trained method, a LandmarkDetector (jladkit.methods) whose landmarks are supervised."""
+    """Dense labels that move with the object; a map takes them to its keypoints (DEIL, NeurIPS 2017; supervised).
+
+    A LandmarkDetector (jladkit.methods).
+    """
 
     name = "deil"
     sections = SECTIONS

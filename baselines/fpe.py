@@ -153,7 +153,10 @@ class FpeTrainee(LandmarkTrainee):
 
 
 class Fpe(LandmarkBaseline):
-    """The trained method, a LandmarkDetector (jladkit.methods)."""
+    """Landmarks that move with known warps and lie apart (FPE, ICCV 2017).
+
+    A LandmarkDetector (jladkit.methods).
+    """
 
     name = "fpe"
     sections = SECTIONS

@@ -44,7 +44,10 @@ RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3"}
 
 
 class NCNet(TrainedMatcher):
-    """An EncodedMatcher (jladkit.methods)."""
+    """Filters all matches by neighbourhood consensus in 4-D (NCNet, NeurIPS 2018).
+
+    An EncodedMatcher (jladkit.methods).
+    """
 
     name, sections, trainee = "ncnet", SECTIONS, NCNetTrainee
     network = staticmethod(lambda model, categories: NCNetNet(model))

@@ -33,6 +33,9 @@ from jladkit.training.trained import TrainedMatcher
 
 
 class Parn(TrainedMatcher):
-    """The trained method: an EncodedMatcher (jladkit.methods)."""
+    """A pyramid of affine fields, from the whole picture to the cell (PARN, ECCV 2018, as read from the paper).
+
+    An EncodedMatcher (jladkit.methods).
+    """
 
     name, sections, network, trainee = "parn", SECTIONS, ParnNet, ParnTrainee

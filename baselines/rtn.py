@@ -43,6 +43,9 @@ from jladkit.training.trained import TrainedMatcher
 
 
 class Rtn(TrainedMatcher):
-    """The trained method: an EncodedMatcher (jladkit.methods)."""
+    """Refines a field of affine warps again and again (RTNs, NeurIPS 2018).
+
+    An EncodedMatcher (jladkit.methods).
+    """
 
     name, sections, network, trainee = "rtn", SECTIONS, RtnNet, RtnTrainee

@@ -280,7 +280,10 @@ class StrucRepTrainee(LandmarkTrainee):
 
 
 class StrucRep(LandmarkBaseline):
-    """The trained method, a LandmarkDetector (jladkit.methods)."""
+    """Landmarks and their features, from which the picture is painted again (StrucRep, CVPR 2018).
+
+    A LandmarkDetector (jladkit.methods).
+    """
 
     name = "strucrep"
     sections = SECTIONS

@@ -23,3 +23,8 @@ def test_what_is_registered_is_listed():
     assert {"joint cpu", "joint paper"} <= {row[0] for row in listing.recipes()}
     assert ["pck", "jlad 1"] in [row[:2] for row in listing.protocols()]
     assert ["flow", "tss 1"] in [row[:2] for row in listing.protocols()]
+
+
+def test_no_two_methods_are_told_in_the_same_words():
+    told = [row[1] for row in listing.methods()]
+    assert len(set(told)) == len(told) > 10
