@@ -71,7 +71,7 @@ def test_the_picture_that_is_painted_has_a_gradient_to_the_places(dots: Dataset)
 
 
 def test_both_views_are_warped_and_what_lies_outside_is_masked(dots: Dataset):
-    own = trainee("cig", dots, *TINY)
+    own = trainee("cig", dots, *TINY, "views.warps=cig")
     view = own.views.draw(np.random.default_rng(0), 4)
     assert view.first is not None
     mask = own.mask(view.first, 16)

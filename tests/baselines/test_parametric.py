@@ -34,6 +34,8 @@ TINY = [
     "train.cosine=0",
     "train.validate_every=2",
     "synthetic.warps=1",
+    "synthetic.strength=1",
+    "synthetic.noise=0",  # heads learn fast
 ]
 
 
