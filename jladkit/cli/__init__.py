@@ -126,7 +126,8 @@ def main() -> None:
     try:
         group.main(standalone_mode=False)
     except click.exceptions.Abort as abort:
-        why = abort.__cause__ if isinstance(abort.__cause__, Stopped) else Stopped(signal.SIGINT)
+        reason = abort.__context__  # older versions of click raise it `from None`
+        why = reason if isinstance(reason, Stopped) else Stopped(signal.SIGINT)
         click.echo(str(why), err=True)
         sys.exit(why.exit_code)
     except click.ClickException as error:
