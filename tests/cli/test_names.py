@@ -21,7 +21,6 @@ SCRIPT = "import sys; sys.argv = ['jladkit']; from jladkit.cli import main; main
         ("build-dataset pascal", "pascal3d"),
         ("list metric", "metrics"),
         ("evaluate --data {} --metric pkc", "pck"),
-        ("evaluate --data {} --splitt test", "--split"),
         ("evaluate --data {} --method identiy", "identity"),
         ("evaluate --data {} --method identity --protocol scnt", "scnet"),
         ("evaluate --data {} --method identity --metric iod --protocol recomended", "recommended"),
@@ -37,6 +36,12 @@ def test_a_name_that_is_none_is_told_what_was_meant(
     code, _, err = jladkit(*line.replace("{}", str(dots_path)).split())
     assert code == 2
     assert "Did you mean" in err and f"'{meant}'" in err.partition("Did you mean")[2][:40], err
+
+
+def test_an_option_that_is_none_is_told_what_was_meant_in_the_words_of_any_click(jladkit: Typed):
+    code, _, err = jladkit("evaluate", "--data", "a.h5", "--splitt", "test")
+    assert code == 2
+    assert "--split" in err.partition("--splitt")[2], err
 
 
 def test_a_name_that_is_near_to_nothing_is_told_what_there_is(jladkit: Typed):
