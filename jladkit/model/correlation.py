@@ -65,6 +65,12 @@ def window_inside(
     return (down[:, None, :, None] & across[:, None]).flatten(0, 1)
 
 
+def compute_type(like: Tensor) -> torch.dtype:
+    """Of which products and convolutions are here: autocast's, else that of `like`."""
+    kind = like.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype
+
+
 def consistent_matches(
     source: Tensor, target: Tensor, radius: int, tolerance: float
 ) -> tuple[Tensor, Tensor]:
@@ -150,10 +156,10 @@ class _LocalCorrelation(torch.autograd.Function):
     def forward(ctx: Any, source: Tensor, target: Tensor, radius: int) -> Tensor:
         b, c, h, w = source.shape
         side = 2 * radius + 1
-        kind = source.device.type
-        lower = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else source.dtype
+        lower = compute_type(source)
         rows = source.reshape(b, c, h * w).transpose(1, 2).to(lower)  # (B, H*W, C)
-        columns = target.reshape(b, c, h * w).to(lower)
+        own = target is source
+        columns = rows.mT if own else target.reshape(b, c, h * w).to(lower)
         ctx.save_for_backward(rows, columns)
         ctx.radius, ctx.size = radius, (h, w)
         out = source.new_empty(b, side, side, h, w)

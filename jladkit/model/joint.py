@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from jladkit.errors import UsageError
 from jladkit.model.backbones import Backbone
 from jladkit.model.correlation import (
+    compute_type,
     local_correlation,
     local_similarity,
     window_inside,
@@ -87,6 +88,12 @@ def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 def channels_last(volume: Tensor) -> Tensor:
     return volume.contiguous(memory_format=torch.channels_last)
+
+
+def as_convolved(volume: Tensor) -> Tensor:
+    """As convolutions under autocast would make it of a volume, in one pass over memory instead of
+    one for the layout and one for the precision in each of them."""
+    return volume.to(compute_type(volume), memory_format=torch.channels_last)
 
 
 def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
@@ -224,7 +231,7 @@ class JointNet(nn.Module):
         """Field and log σ from source to target. Args: (B, C, H, W) features of each."""
         with self.lower(source):
             correlation = local_correlation(source, target, self.config.radius)
-            similarity = channels_last(F.normalize(correlation, dim=1, eps=1e-6))  # (3)
+            similarity = as_convolved(F.normalize(correlation, dim=1, eps=1e-6))  # (3)
             found = self.alignment(similarity, correlation)
             if not self.config.uncertainty:
                 return Alignment(found, torch.zeros_like(found[:, 0]))
@@ -233,13 +240,13 @@ class JointNet(nn.Module):
     def landmark_maps(self, features: Tensor, which: Tensor) -> Tensor:
         """(B, K, 2H, 2W) probability maps. Args: (B, C, H, W) features; (B,) rows of categories."""
         # Unit vectors over hundreds of channels have entries near 0.05; bring them near 1.
-        scaled = features * features.shape[1] ** 0.5
         sets = which if self.config.per_category else torch.zeros_like(which)
         with self.lower(features):
+            parts = [features]
             if self.config.self_similarity:
-                own = local_similarity(features, features, self.config.radius)
-                scaled = torch.cat([scaled, channels_last(own) * own.shape[1] ** 0.5], dim=1)
-            return self.landmarks(channels_last(scaled), sets)
+                parts.append(local_similarity(features, features, self.config.radius))
+            scaled = [as_convolved(part * part.shape[1] ** 0.5) for part in parts]
+            return self.landmarks(torch.cat(scaled, dim=1), sets)
 
     def carry(self, source: Tensor, target: Tensor, points: Tensor) -> Tensor:
         """Points (B, N, 2) of source where target has them. Both xy in pixels of the squares.

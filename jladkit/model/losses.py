@@ -5,7 +5,6 @@ docstring says "sum"; elsewhere means over cells, so that the weights do not dep
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from jladkit.model.correlation import local_correlation, window_inside
@@ -42,16 +41,18 @@ def window_cross_entropy(
     """-log s_ii of (7): how surely each cell of source recognises its own place in warped target.
 
     Args:
-        source, warped_target: (B, C, H, W) features; normalised over channels here.
+        source: (B, C, H, W) unit features, as a backbone gives them.
+        warped_target: (B, C, H, W) features; normalised over channels here, since unit features
+            between which a warp reads are no longer unit ones.
         radius: of the window M_i, in cells; cells outside the map take no part.
         temperature: factor on the scores before the softmax (the paper prints none, that is 1).
 
     Returns:
         (B, H, W), not negative.
     """
-    scores = local_correlation(
-        F.normalize(source, dim=1), F.normalize(warped_target, dim=1), radius
-    )
+    # In words instead of F.normalize, whose backward pass takes three times the passes over memory.
+    length = warped_target.square().sum(dim=1, keepdim=True).clamp_min(1e-12).rsqrt()
+    scores = local_correlation(source, warped_target * length, radius)
     height, width = source.shape[-2:]
     inside = window_inside(height, width, radius, source.device)
     logits = (temperature * scores).masked_fill(~inside, float("-inf"))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jladkit.errors import UsageError
 from jladkit.model.geometry import cell_grid, from_normalised, to_normalised
 
 
@@ -38,6 +39,10 @@ class Warp:
         """(B, N, 2) of the `terms` (n + 3, N) of points: one product does it for all warps."""
         factors = torch.cat([self.weights.mT, self.affine], dim=2)
         return (factors.flatten(0, 1) @ parts).unflatten(0, (-1, 2)).mT
+
+    def mirrored(self) -> Tensor:
+        """(B,) bool: whether it turns left and right about."""
+        return torch.linalg.det(self.affine[:, :, :2]) < 0
 
     def take(self, which: Tensor) -> "Warp":
         """The warps (B,) of a larger batch."""
@@ -143,13 +148,21 @@ def spline_weights(control: Tensor, shift: Tensor, smoothing: float = 0.0) -> tu
 @dataclass(frozen=True)
 class WarpRange:
     """How far random warps go: rotation and shear angle in radians, scale as a share of 1,
-    translation and spline jitter as a share of half the picture's side."""
+    translation and spline jitter as a share of half the picture's side. `mirror` is the share of
+    warps that turn left and right about as well: landmarks that must follow have to look which way an
+    object faces. It is for animals that stand either way, not for faces, whose left eye it would
+    make the right one."""
 
     rotation: float = 0.26
     shear: float = 0.26
     scale: float = 0.25
     translation: float = 0.2
     jitter: float = 0.15
+    mirror: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mirror <= 1:
+            raise UsageError(f"warp.mirror is a share, from 0 to 1, but is {self.mirror}.")
 
 
 def random_warp(batch: int, limits: WarpRange, generator: torch.Generator) -> Warp:
@@ -166,7 +179,11 @@ def random_warp(batch: int, limits: WarpRange, generator: torch.Generator) -> Wa
     control = control_grid(3)
     weights, bend = spline_weights(control, uniform(limits.jitter, len(control), 2))
     affine = torch.cat([linear, shift[..., None]], dim=2) + bend
-    return Warp(affine, weights, control)
+    if not limits.mirror:
+        return Warp(affine, weights, control)
+    turned = torch.rand(batch, generator=generator) < limits.mirror
+    sides = torch.stack([1 - 2 * turned.float(), torch.ones(batch)], dim=1)
+    return Warp(affine * sides[:, :, None], weights * sides[:, None], control)
 
 
 def turn(angle: Tensor) -> Tensor:

@@ -185,10 +185,12 @@ class JointTrainee:
         return warp, source, target, self.which(rows)
 
     def anchors(self, warp: Warp, source: Tensor, target: Tensor) -> Tensor:
-        """(1), where the known warp stays in the picture."""
+        """(1), where the known warp stays in the picture and does not mirror it: no window of
+        an alignment net reaches from one side to the other."""
         cells = self.joint.cells
         true = warp.field(cells, cells).to(self.device)
         valid = ((true > -0.5) & (true < cells - 0.5)).all(dim=1)
+        valid &= ~warp.mirrored().to(self.device)[:, None, None]
         # The mean is over the valid cells of the whole batch, of which this may be a share.
         number = ranks.summed(valid.sum()).clamp_min(1) * (len(valid) / self.batch)
         return losses.anchor_loss(self.joint.align(source, target).field, true, valid, number)

@@ -13,6 +13,7 @@ from jladkit.errors import JladkitError
 from jladkit.formats.dataset import Dataset
 from jladkit.model.backbones import Backbone
 from jladkit.model.halves import halves
+from jladkit.model.joint import channels_last
 from jladkit.training.loading import batch_of
 from jladkit.training.store import Maps, stored_maps
 
@@ -131,8 +132,3 @@ def check_pairs(data: Dataset) -> None:
         raise JladkitError(
             f"{data.path} has {train} train and {val} val pairs; training needs both."
         )
-
-
-def channels_last(images: Tensor) -> Tensor:
-    """The same, with channels last in memory: convolutions are faster on a CPU."""
-    return images.contiguous(memory_format=torch.channels_last)

@@ -5,9 +5,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from jladkit.model.joint import channels_last
 from jladkit.model.warps import Warp, WarpRange, random_warp
 from jladkit.training.loading import batch_of
-from jladkit.training.pictures import Pictures, channels_last
+from jladkit.training.pictures import Pictures
 from jladkit.training.recipe import as_table
 
 

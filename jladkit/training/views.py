@@ -13,12 +13,12 @@ from torch import Tensor
 from jladkit.errors import UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.model.geometry import from_normalised, to_normalised
+from jladkit.model.joint import channels_last
 from jladkit.model.landmarks import MapNet
 from jladkit.model.warp_samplers import PRESETS
 from jladkit.model.warps import Warp
 from jladkit.training.encoding import PICTURES, Kept
 from jladkit.training.loading import Images, as_floats
-from jladkit.training.pictures import channels_last
 from jladkit.training.store import Maps, stored_maps
 
 Rows = NDArray[np.int64]

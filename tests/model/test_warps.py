@@ -1,7 +1,9 @@
 """Known warps: what they reproduce, and that picture and field agree."""
 
+import pytest
 import torch
 
+from jladkit.errors import UsageError
 from jladkit.model.geometry import cell_grid, sample
 from jladkit.model.warps import (
     Warp,
@@ -22,6 +24,30 @@ def test_no_range_is_the_identity():
     torch.testing.assert_close(
         warp.field(6, 8), cell_grid(6, 8).expand(2, -1, -1, -1), atol=1e-5, rtol=0
     )
+
+
+def test_a_mirror_alone_turns_the_picture_left_to_right():
+    turned = WarpRange(rotation=0, shear=0, scale=0, translation=0, jitter=0, mirror=1)
+    warp = random_warp(2, turned, torch.manual_seed(0))
+    images = torch.rand(2, 3, 6, 8, generator=torch.manual_seed(1))
+    torch.testing.assert_close(warp.apply(images), images.flip(-1), atol=1e-5, rtol=0)
+    assert warp.mirrored().all()
+
+
+def test_so_many_warps_mirror_as_were_asked_for_and_are_otherwise_the_same():
+    plain = random_warp(1000, WarpRange(), torch.manual_seed(0))
+    mixed = random_warp(1000, WarpRange(mirror=0.3), torch.manual_seed(0))
+    turned = mixed.mirrored()
+    assert not plain.mirrored().any()
+    assert 250 < turned.sum() < 350
+    points = torch.rand(5, 2, generator=torch.manual_seed(2)) * 2 - 1
+    expected = plain(points) * torch.where(turned[:, None, None], torch.tensor([-1.0, 1]), 1.0)
+    torch.testing.assert_close(mixed(points), expected)
+
+
+def test_a_share_of_mirrors_beyond_one_is_refused():
+    with pytest.raises(UsageError, match=r"warp.mirror is a share, from 0 to 1, but is 1.5"):
+        WarpRange(mirror=1.5)
 
 
 def test_a_spline_moves_its_control_points_exactly():

@@ -85,6 +85,13 @@ def test_each_side_keeps_its_own_best_weights(dots: Dataset, tmp_path: Path, mon
     assert any(not torch.equal(taken[1][n], taken[3][n]) for n in taken[1] if "landmarks" in n)
 
 
+def test_mirrored_pictures_teach_landmarks_and_not_the_field(dots: Dataset):
+    mirrored = trainee(dots, "warp.mirror=1").synthetic_loss(np.random.default_rng(0))
+    plain = trainee(dots).synthetic_loss(np.random.default_rng(0))
+    assert mirrored["anchors"] == 0 < plain["anchors"]
+    assert mirrored["equivariance"] > 0
+
+
 @pytest.mark.parametrize("stop", [2, 4, 6, 9])
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights_and_log(
     dots: Dataset, tmp_path: Path, stop: int
