@@ -16,6 +16,7 @@ from jladkit.errors import JladkitError, Stopped, did_you_mean
 COMMANDS = {
     "baselines": "jladkit.cli.baselines:command",
     "build-dataset": "jladkit.cli.build:command",
+    "carry": "jladkit.cli.carry:command",
     "compare": "jladkit.cli.compare:command",
     "demo": "jladkit.cli.demo:command",
     "detect": "jladkit.cli.match:detect_command",
@@ -36,6 +37,7 @@ COMMANDS = {
 SUMMARIES = {
     "baselines": "Train every method on one data set, score each on others, one table.",
     "build-dataset": "Turn a source's pictures and annotations into a dataset.h5.",
+    "carry": "Carry keypoints by landmarks: what landmarks know of alignment.",
     "compare": "Two results: their difference, its interval, and whether it can be chance.",
     "demo": "Go the whole way on drawn data, in ten minutes.",
     "detect": "The landmarks of your own photographs.",
