@@ -146,7 +146,7 @@ def put(stage: StandIns, words: tuple[str, ...], values: dict[str, Any]) -> None
         path = Path(text.rpartition("=")[0])
         place(stage.dataset(path.stem), path)
     said = as_paths(values.get("stored"))
-    if name in ("report", "figure"):
+    if name in ("report", "figure", "carry"):
         said += as_paths(values.get("predictions")) + as_paths(values.get("files"))
     for path in said:
         assert data is not None

@@ -6,7 +6,7 @@ import pytest
 from jladkit.errors import JladkitError
 from jladkit.evaluators.by_landmarks import carried_by_landmarks, carry
 from jladkit.evaluators.pck import evaluate
-from tests.tiny import predicted, tiny_dataset, true_points
+from tests.tiny import predicted, tiny_dataset
 
 SQUARE = np.array([[0.2, 0.2], [0.8, 0.2], [0.2, 0.8], [0.8, 0.8], [0.5, 0.4]])
 
@@ -57,25 +57,22 @@ def test_landmarks_at_the_same_shares_of_every_picture_carry_keypoints_to_the_sa
     shares = (data.object_keypoints[start] + 0.5) / data.object_size[start][:, None]
     end = data.pair_target[carried.pair_row]
     expected = shares * data.object_size[end][:, None] - 0.5
+    assert carried.pair_points is not None
     np.testing.assert_allclose(carried.pair_points, expected, atol=1e-9)
 
 
-def test_landmarks_that_are_the_keypoints_have_a_pck_of_100_either_way(tmp_path):
+def test_landmarks_that_are_the_keypoints_carry_them_to_one_another_either_way(tmp_path):
     arrays = tiny_dataset(tmp_path / "a.h5")
-    every = np.isfinite(arrays.object_keypoints).all(axis=-1)
-    keypoints = np.where(every[..., None], arrays.object_keypoints, np.nan)
-    carried = carried_by_landmarks(arrays, found(arrays, keypoints))
+    carried = carried_by_landmarks(arrays, found(arrays, arrays.object_keypoints))
     for name in ("jlad", "cats"):  # from source to target, and back
-        assert evaluate(arrays, carried, name, [0.2])[0].results[0]["value"] > 0.9
-    truth = true_points(arrays)
-    assert np.nanmedian(np.abs(carried.pair_points - truth)) < 2
+        assert evaluate(arrays, carried, name, [0.2])[0].results[0]["value"] > 0.9  # smoothed
 
 
 def test_landmarks_that_are_missing_take_no_part_and_none_at_all_is_refused(data):
     points = SQUARE * data.object_size[:, None] - 0.5
     points[::2, 1] = np.nan
     carried = carried_by_landmarks(data, found(data, points))
-    assert np.isfinite(carried.pair_points).any()
+    assert carried.pair_points is not None and np.isfinite(carried.pair_points).any()
     with pytest.raises(JladkitError, match=r"no landmark that both objects have for 20 of the 20"):
         carried_by_landmarks(data, found(data, np.full_like(points, np.nan)))
     with pytest.raises(JladkitError, match=r"hold no landmarks\. Predict with a method"):
