@@ -49,8 +49,8 @@ reproduce: .venv/installed
 	test -f reproduced/animals.h5 || $(BIN)/jladkit build-dataset coco $(DATA)/animals --name animals --pose-tolerance 0.4 --out reproduced/animals.h5
 	test -f reproduced/mtfl.h5 || $(BIN)/jladkit build-dataset mtfl $(DATA)/mtfl --list train --out reproduced/mtfl.h5
 	$(BIN)/jladkit reproduce reproduced/cad.h5 --out reproduced
-	$(BIN)/jladkit reproduce reproduced/animals.h5 --out reproduced --set train.warps=1
-	$(BIN)/jladkit reproduce reproduced/mtfl.h5 --out reproduced --recipe faces --run joint --run no-joint
+	$(BIN)/jladkit reproduce reproduced/animals.h5 --out reproduced --recipe animals
+	$(BIN)/jladkit reproduce reproduced/mtfl.h5 --out reproduced --recipe faces
 
 baselines: .venv/installed
 	test -d "$(DATA)/animals" || { echo "Give DATA=folder, with pascal3d_cad, animals, pf-pascal, pf-willow and mtfl in it."; exit 1; }
