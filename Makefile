@@ -65,7 +65,7 @@ baselines: .venv/installed
 	$(BIN)/jladkit baselines compared/animals_pf.h5 --metric pck --test compared/pf_pascal.h5=scnet,jlad --test compared/pf_willow.h5=willow-kp --test compared/animals.h5=jlad --set joint:train.warps=1 --out compared/animals
 	$(BIN)/jladkit baselines compared/cad.h5 --metric iod --test compared/cad.h5=imm,recommended --out compared/cad-landmarks
 	$(BIN)/jladkit baselines compared/mtfl.h5 --metric iod --method cig --method deil --method fpe --method joint --method strucrep --test compared/mtfl.h5=imm,recommended --test compared/aflw.h5=halves,halves-recommended --recipe joint:faces --out compared/faces
-	$(BIN)/jladkit baselines compared/animals.h5 --metric iod --test compared/animals.h5=imm,recommended --set joint:train.warps=1 --out compared/animals-landmarks
+	$(BIN)/jladkit baselines compared/animals.h5 --metric iod --test compared/animals.h5=imm,recommended --recipe joint:animals --out compared/animals-landmarks
 
 .venv/installed: pyproject.toml
 	@echo "Installing into .venv: a few minutes, PyTorch is large."
