@@ -34,7 +34,8 @@ def carried_by_landmarks(data: Dataset, predictions: Predictions) -> Predictions
         pictures, NaN where an object has no such keypoint.
 
     Raises:
-        JladkitError: there are no landmarks, or none of an object that stands in a pair, or a pair has none in common.
+        JladkitError: there are no landmarks or no pairs, or the objects of a pair have no landmark
+            in common.
     """
     pairs = data.pairs(predictions.split)
     if predictions.object_row is None or predictions.object_points is None:
