@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -28,6 +27,7 @@ from jladkit.model.warps import warped
 from jladkit.training import loop
 from jladkit.training.loading import batch_of
 from jladkit.training.pictures import Pictures, channels_last, check_pairs
+from jladkit.training.synthetic_pairs import noisy
 from jladkit.training.trained import label_of
 from jladkit.training.validation import pair_pck
 
@@ -292,12 +292,6 @@ class ParametricTrainee:
     def collapses(self, records: Sequence[Record]) -> list[str]:
         """Nothing: a head that learns nothing shows in its grid loss."""
         return []
-
-
-def noisy(maps: Tensor, noise: float, generator: torch.Generator) -> Tensor:
-    """Maps (B, C, h, w) of unit vectors with Gaussian noise about `noise` long on each; unit again."""
-    drawn = torch.randn(maps.shape, generator=generator).to(maps.device)
-    return F.normalize(maps + noise * drawn / maps.shape[1] ** 0.5, dim=1)
 
 
 def score_of(kind: str) -> str:

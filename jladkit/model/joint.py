@@ -25,6 +25,7 @@ from jladkit.model.geometry import (
     sample_points,
     transfer_points,
 )
+from jladkit.model.local_consensus import local_consensus
 
 FIELDS = ("window", "regress")
 
@@ -40,6 +41,9 @@ class ModelConfig:
         field: "window" adds logits to the correlation and takes the expected offset, plus a
             residual; "regress" lets the encoder-decoder give the displacement itself.
         temperature: factor on the correlation before that softmax.
+        consensus: factor on what neighbouring cells say of each match (jladkit.model.local_consensus),
+            added to the same softmax; 0 leaves it out.
+        spread: how far neighbours are asked: standard deviation of a Gaussian, in cells.
         landmarks: K.
         per_category: a set of landmark maps for each category, else one for all.
         sharpness: factor on the scores of the landmark maps before the softmax (4).
@@ -59,6 +63,8 @@ class ModelConfig:
     radius: int = 5
     field: str = "window"
     temperature: float = 50.0
+    consensus: float = 0.0
+    spread: float = 1.5
     landmarks: int = 10
     per_category: bool = True
     sharpness: float = 4.0
@@ -70,6 +76,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.field not in FIELDS:
             raise UsageError(f"model.field must be one of {', '.join(FIELDS)}, not {self.field!r}.")
+        if self.consensus < 0:
+            raise UsageError(f"model.consensus must be at least 0, but is {self.consensus}.")
+        if self.spread <= 0:
+            raise UsageError(f"model.spread must be above 0, but is {self.spread}.")
         for name in ("size", "radius", "landmarks", "width"):
             if getattr(self, name) < 1:
                 raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
@@ -111,16 +121,16 @@ class AlignmentNet(nn.Module):
     the "regress" form as the identity.
     """
 
-    def __init__(self, radius: int, width: int, form: str, temperature: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        volume = (2 * radius + 1) ** 2
-        self.radius, self.form, self.temperature = radius, form, temperature
+        self.config, self.radius, width = config, config.radius, config.width
+        volume = (2 * self.radius + 1) ** 2
         self.first = nn.Sequential(block(volume, width), block(width, width))
         self.down1 = nn.Sequential(block(width, width, 2), block(width, width))
         self.down2 = nn.Sequential(block(width, width, 2), block(width, width))
         self.up1 = block(2 * width, width)
         self.up2 = block(2 * width, width)
-        self.last = zeroed(nn.Conv2d(width, 2 + (volume if form == "window" else 0), 1))
+        self.last = zeroed(nn.Conv2d(width, 2 + (volume if config.field == "window" else 0), 1))
 
     def forward(self, similarity: Tensor, correlation: Tensor) -> Tensor:
         """Args: `local_similarity` and `local_correlation` of the same pair. Returns the field, xy
@@ -133,18 +143,22 @@ class AlignmentNet(nn.Module):
         out = out.float()  # positions need more digits than autocast gives
         height, width = out.shape[-2:]
         shift = out[:, :2] * self.radius
-        if self.form == "window":
+        if self.config.field == "window":
             shift = shift + self.expected_offset(correlation, out[:, 2:])
         return cell_grid(height, width, out.device) + shift
 
     def expected_offset(self, correlation: Tensor, logits: Tensor) -> Tensor:
-        """(B, 2, H, W): mean offset under softmax(temperature * correlation + logits); cells off
-        the map have no share."""
+        """(B, 2, H, W): mean offset under softmax(temperature * correlation + consensus * what
+        neighbours say + logits); cells off the map have no share."""
         height, width = correlation.shape[-2:]
         inside = window_inside(height, width, self.radius, correlation.device)
-        scores = (self.temperature * correlation + logits).masked_fill(~inside, float("-inf"))
         offsets = window_offsets(self.radius, correlation.device)
         with torch.autocast(correlation.device.type, enabled=False):
+            scores = self.config.temperature * correlation + logits
+            if self.config.consensus:
+                agreed = local_consensus(correlation, self.radius, self.config.spread)
+                scores = scores + self.config.consensus * agreed
+            scores = scores.masked_fill(~inside, float("-inf"))
             return torch.einsum("bnhw,nc->bchw", scores.softmax(dim=1), offsets)
 
 
@@ -216,7 +230,7 @@ class JointNet(nn.Module):
         self.channels, self.cells = probe.shape[1], probe.shape[-1]
         self.precision = torch.float32
         volume = (2 * config.radius + 1) ** 2 if config.self_similarity else 0
-        self.alignment = AlignmentNet(config.radius, config.width, config.field, config.temperature)
+        self.alignment = AlignmentNet(config)
         self.uncertainty = UncertaintyNet(config.radius, config.width)
         sets = len(self.categories) if config.per_category else 1
         self.landmarks = LandmarkNet(config, self.channels + volume, sets)

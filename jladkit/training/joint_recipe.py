@@ -30,6 +30,9 @@ class LossConfig:
             sees real pairs and learns separately.
         over_cells: (6) and the printed (10) are "sum"s over cells, as printed, or "mean"s, so that
             weights do not depend on map size. The other forms of (10) are relative anyway.
+        noise: length of the Gaussian noise that bends both pictures' features in (1), in lengths of
+            theirs (not in the paper). Two pictures of different objects do not match as well as a
+            picture and its own warp: a net that has seen only such believes every match.
         anchors: weight of (1) in phase "align" too (not in the paper); it keeps a trained W_F from
             features that (6) likes and that say only where in the picture they are.
         identity: weight of the field's mean squared displacement in phase "align": a control
@@ -47,6 +50,7 @@ class LossConfig:
     keep_equivariance: bool = True
     joint: str = "normalised"
     over_cells: str = "mean"
+    noise: float = 0.0
     anchors: float = 0.0
     identity: float = 0.0
     align: list[float] = field(default_factory=lambda: [1.0, 10.0, 30.0])
@@ -61,8 +65,9 @@ class LossConfig:
             raise UsageError(
                 f"loss.over_cells must be one of {', '.join(OVER_CELLS)}, not {self.over_cells!r}."
             )
-        if self.anchors < 0:
-            raise UsageError(f"loss.anchors must be at least 0, but is {self.anchors}.")
+        for name in ("anchors", "noise"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"loss.{name} must be at least 0, but is {getattr(self, name)}.")
         for name in ("align", "detect"):
             if len(getattr(self, name)) != 3:
                 raise UsageError(f"loss.{name} must be three weights: λ_D, λ_A, λ_J.")

@@ -39,7 +39,7 @@ from jladkit.training.pictures import (
     check_pairs,
     objects_in_use,
 )
-from jladkit.training.synthetic_pairs import SyntheticPairs
+from jladkit.training.synthetic_pairs import SyntheticPairs, noisy
 from jladkit.training.trained import label_of
 from jladkit.training.validation import LandmarkScores, landmark_iod, pair_pck
 
@@ -151,7 +151,7 @@ class JointTrainee:
         terms = self.real_loss(phase.name, pairs)
         if phase.name == "align" and self.losses.anchors:
             warp, source, target, _ = self.warped_pair(generator)
-            terms["anchors"] = self.anchors(warp, source, target)
+            terms["anchors"] = self.anchors(warp, source, target, generator)
             terms["total"] = terms["total"] + self.losses.anchors * terms["anchors"]
         if phase.name == "detect" and self.losses.keep_equivariance:
             warp, source, target, which = self.warped_pair(generator)
@@ -168,7 +168,7 @@ class JointTrainee:
     def synthetic_loss(self, generator: np.random.Generator) -> dict[str, Tensor]:
         """(1) for the alignment net, (2), (8), (9) for the landmark net, on warps of one picture."""
         warp, source, target, which = self.warped_pair(generator)
-        anchors = self.anchors(warp, source, target)
+        anchors = self.anchors(warp, source, target, generator)
         maps_s, maps_t = (self.joint.landmark_maps(f, which) for f in (source, target))
         equal = self.equivariance(warp, maps_s, maps_t)
         terms = self.detection_terms(maps_s, maps_t)
@@ -184,7 +184,9 @@ class JointTrainee:
         warp, source, target, rows = self.synthetic.draw(generator, self.batch, own)
         return warp, source, target, self.which(rows)
 
-    def anchors(self, warp: Warp, source: Tensor, target: Tensor) -> Tensor:
+    def anchors(
+        self, warp: Warp, source: Tensor, target: Tensor, generator: np.random.Generator
+    ) -> Tensor:
         """(1), where the known warp stays in the picture and does not mirror it: no window of
         an alignment net reaches from one side to the other."""
         cells = self.joint.cells
@@ -193,7 +195,14 @@ class JointTrainee:
         valid &= ~warp.mirrored().to(self.device)[:, None, None]
         # The mean is over the valid cells of the whole batch, of which this may be a share.
         number = ranks.summed(valid.sum()).clamp_min(1) * (len(valid) / self.batch)
+        if self.losses.noise:
+            seeded = torch.Generator().manual_seed(int(generator.integers(2**62)))
+            source, target = (self.bent(f, seeded) for f in (source, target))
         return losses.anchor_loss(self.joint.align(source, target).field, true, valid, number)
+
+    def bent(self, features: Tensor, generator: torch.Generator) -> Tensor:
+        """This process's share of a batch's features with noise, the same however many share it."""
+        return noisy(features, self.losses.noise, generator, self.batch, ranks.share(self.batch))
 
     def equivariance(self, warp: Warp, maps_s: Tensor, maps_t: Tensor) -> Tensor:
         """(2), in [0, 1] of the picture's side."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -56,3 +57,21 @@ class SyntheticPairs:
         with torch.no_grad():
             warped = channels_last(warp.apply(images)).to(self.pictures.device)
             return warp, self.pictures.features(warped), self.pictures(rows), rows
+
+
+def noisy(
+    maps: Tensor,
+    noise: float,
+    generator: torch.Generator,
+    batch: int | None = None,
+    own: slice | None = None,
+) -> Tensor:
+    """Maps (B, C, h, w) of unit vectors with Gaussian noise about `noise` long on each; unit again.
+
+    Args:
+        batch: how many maps noise is drawn for; None is B.
+        own: which B of them these are; None is all.
+    """
+    shape = (len(maps) if batch is None else batch, *maps.shape[1:])
+    drawn = torch.randn(shape, generator=generator)[slice(None) if own is None else own]
+    return F.normalize(maps + noise * drawn.to(maps.device) / maps.shape[1] ** 0.5, dim=1)

@@ -13,7 +13,7 @@ from jladkit.baselines.cnngeo import CNNGeo
 from jladkit.baselines.cnninlier import CNNInlier
 from jladkit.baselines.parametric import CorrelationHead, ModelConfig, ParametricNet
 from jladkit.baselines.parametric_method import Parametric
-from jladkit.baselines.parametric_trainee import ParametricTrainee, noisy, random_crop
+from jladkit.baselines.parametric_trainee import ParametricTrainee, random_crop
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.methods import EncodedMatcher
@@ -174,15 +174,6 @@ def test_warps_drawn_anew_see_the_middle_of_the_picture(dots: Dataset, monkeypat
     )
     torch.testing.assert_close(target[:, :, 2:-2, 2:-2], middle[:, :, 2:-2, 2:-2], atol=1e-3, rtol=0)  # fmt: skip
     assert len(seen) == 2 and source.shape == target.shape and len(true.theta) == 4
-
-
-def test_noise_bends_each_vector_by_its_share_and_leaves_it_a_unit_one():
-    maps = torch.nn.functional.normalize(images(4).repeat(1, 100, 1, 1), dim=1)
-    seeded = torch.Generator().manual_seed(0)
-    bent = noisy(maps, 2.0, seeded)
-    torch.testing.assert_close(bent.norm(dim=1), torch.ones_like(bent[:, 0]))
-    along = (bent * maps).sum(dim=1).mean().item()  # cos of the angle, of a vector 1 and noise of 2
-    assert along == pytest.approx(1 / (1 + 2**2) ** 0.5, rel=0.02)
 
 
 def test_noise_makes_known_warps_harder_and_comes_from_the_seed(dots: Dataset):

@@ -92,6 +92,15 @@ def test_mirrored_pictures_teach_landmarks_and_not_the_field(dots: Dataset):
     assert mirrored["equivariance"] > 0
 
 
+def test_noise_makes_known_warps_harder_for_the_field_alone_and_comes_from_the_seed(dots: Dataset):
+    quiet, loud, again = (
+        trainee(dots, f"loss.noise={noise}").synthetic_loss(np.random.default_rng(0))
+        for noise in (0, 2, 2)
+    )
+    assert loud["anchors"] == again["anchors"] > quiet["anchors"]
+    assert loud["equivariance"] == quiet["equivariance"]
+
+
 @pytest.mark.parametrize("stop", [2, 4, 6, 9])
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights_and_log(
     dots: Dataset, tmp_path: Path, stop: int
@@ -358,6 +367,9 @@ def test_the_pull_towards_the_identity_shortens_the_field(dots: Dataset):
         ("train.warps", "-1"),
         ("loss.over_cells", "'median'"),
         ("loss.anchors", "-1"),
+        ("loss.noise", "-1"),
+        ("model.consensus", "-1"),
+        ("model.spread", "0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(dots: Dataset, field: str, value: str):

@@ -30,7 +30,8 @@ TINY = [
     "model.size=64", "model.layers=['blocks.2']", "model.width=16", "model.landmarks=3",
     "model.radius=3", "train.batch=5", "train.synthetic_steps=3", "train.rounds=1",
     "train.align_steps=3", "train.detect_steps=3", "train.validate_every=4",
-    "train.precision='float32'", "train.warps=1", "loss.anchors=1.0",
+    "train.precision='float32'", "train.warps=1", "loss.anchors=1.0", "loss.noise=1.0",
+    "model.consensus=5",
 ]  # fmt: skip
 FORMS = [
     [],
