@@ -37,6 +37,7 @@ METHODS = {
     "cig": "jladkit.baselines.cig:Cig",
     "cnngeo": "jladkit.baselines.cnngeo:CNNGeo",
     "cnninlier": "jladkit.baselines.cnninlier:CNNInlier",
+    "consensus": "jladkit.baselines.consensus:Consensus",
     "deil": "jladkit.baselines.deil:Deil",
     "fpe": "jladkit.baselines.fpe:Fpe",
     "identity": "jladkit.baselines.floors:Identity",

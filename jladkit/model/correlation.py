@@ -65,6 +65,17 @@ def window_inside(
     return (down[:, None, :, None] & across[:, None]).flatten(0, 1)
 
 
+def expected_offset(scores: Tensor, radius: int) -> Tensor:
+    """(B, 2, H, W): the mean xy offset under the softmax over each window of scores (B, (2r+1)², H, W);
+    cells off the map have no share."""
+    height, width = scores.shape[-2:]
+    inside = window_inside(height, width, radius, scores.device)
+    offsets = window_offsets(radius, scores.device)
+    with torch.autocast(scores.device.type, enabled=False):
+        shares = scores.masked_fill(~inside, float("-inf")).softmax(dim=1)
+        return torch.einsum("bnhw,nc->bchw", shares, offsets)
+
+
 def compute_type(like: Tensor) -> torch.dtype:
     """Of which products and convolutions are here: autocast's, else that of `like`."""
     kind = like.device.type

@@ -12,10 +12,9 @@ from jladkit.errors import UsageError
 from jladkit.model.backbones import Backbone
 from jladkit.model.correlation import (
     compute_type,
+    expected_offset,
     local_correlation,
     local_similarity,
-    window_inside,
-    window_offsets,
 )
 from jladkit.model.geometry import (
     cell_grid,
@@ -144,22 +143,18 @@ class AlignmentNet(nn.Module):
         height, width = out.shape[-2:]
         shift = out[:, :2] * self.radius
         if self.config.field == "window":
-            shift = shift + self.expected_offset(correlation, out[:, 2:])
+            shift = shift + expected_offset(self.scores(correlation, out[:, 2:]), self.radius)
         return cell_grid(height, width, out.device) + shift
 
-    def expected_offset(self, correlation: Tensor, logits: Tensor) -> Tensor:
-        """(B, 2, H, W): mean offset under softmax(temperature * correlation + consensus * what
-        neighbours say + logits); cells off the map have no share."""
-        height, width = correlation.shape[-2:]
-        inside = window_inside(height, width, self.radius, correlation.device)
-        offsets = window_offsets(self.radius, correlation.device)
+    def scores(self, correlation: Tensor, logits: Tensor) -> Tensor:
+        """What the softmax over each window is of: temperature * correlation + logits, and
+        consensus * what neighbours say."""
         with torch.autocast(correlation.device.type, enabled=False):
             scores = self.config.temperature * correlation + logits
-            if self.config.consensus:
-                agreed = local_consensus(correlation, self.radius, self.config.spread)
-                scores = scores + self.config.consensus * agreed
-            scores = scores.masked_fill(~inside, float("-inf"))
-            return torch.einsum("bnhw,nc->bchw", scores.softmax(dim=1), offsets)
+            if not self.config.consensus:
+                return scores
+            agreed = local_consensus(correlation, self.radius, self.config.spread)
+            return scores + self.config.consensus * agreed
 
 
 class UncertaintyNet(nn.Module):

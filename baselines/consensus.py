@@ -1,0 +1,118 @@
+"""Neighbourhood consensus without any training: what a pretrained network gives when neighbours are asked.
+
+The dense field of the joint method before it has learned anything: the correlation of every cell of
+source with the window around it in target, raised where the neighbours match alike
+(jladkit.model.local_consensus), and the mean offset under a softmax. A stronger floor than `nearest`, which
+matches every point for itself: what a trained aligner is worth shows against this one.
+
+Its three numbers were chosen on the validation pairs of pascal3d_cad and of animals (docs/choices.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jladkit.errors import UsageError
+from jladkit.formats.dataset import Dataset
+from jladkit.model.backbones import Backbone
+from jladkit.model.correlation import expected_offset, local_correlation
+from jladkit.model.geometry import (
+    cell_grid,
+    cells_to_pixels,
+    pixels_to_cells,
+    transfer_points,
+)
+from jladkit.model.local_consensus import local_consensus
+from jladkit.training.recipe import fill, set_over
+
+
+@dataclass(frozen=True)
+class ConsensusConfig:
+    """Which maps are compared, and how far neighbours count.
+
+    Attributes:
+        backbone, layers, weights: see jladkit.model.backbones.Backbone.
+        size: side of the square that images are squashed to, in pixels; for a transformer a
+            multiple of its patch.
+        radius: of the search window, in cells.
+        temperature: factor on the correlation before the softmax over the window.
+        consensus: factor on what neighbours say, added to it.
+        spread: standard deviation of the Gaussian that weighs neighbours, in cells.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    layers: list[str] = field(default_factory=lambda: ["blocks.4", "blocks.5"])
+    weights: str = ""
+    size: int = 256
+    radius: int = 5
+    temperature: float = 20.0
+    consensus: float = 40.0
+    spread: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in ("size", "radius"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
+        if min(self.temperature, self.spread) <= 0 or self.consensus < 0:
+            raise UsageError(
+                "model.temperature and model.spread must be above 0, model.consensus at least 0."
+            )
+
+
+class Consensus:
+    """Matches raised where their neighbours match alike; nothing is learned. An EncodedMatcher
+    (jladkit.methods)."""
+
+    name = "consensus"
+    needs_data = False
+
+    def __init__(self, config: ConsensusConfig, device: torch.device) -> None:
+        self.settings = config
+        self.config: dict[str, Any] = asdict(config)
+        self.size = config.size
+        features = Backbone(config.backbone, config.layers, config.weights)
+        self.features = features.to(device)
+
+    @classmethod
+    def prepare(
+        cls, data: Dataset | None, device: torch.device, settings: Sequence[str] = ()
+    ) -> "Consensus":
+        """`settings` are "model.key=value" for the keys of ConsensusConfig.
+
+        Raises:
+            UsageError: there is no such key, or it cannot have that value.
+        """
+        config = fill({"model": ConsensusConfig}, set_over({}, settings))["model"]
+        return cls(config, device)
+
+    def transfer(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> Tensor:
+        """See jladkit.methods.Matcher."""
+        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
+        return self.transfer_encoded(f_s, f_t, points, category)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(B, C, h, w) features (jladkit.methods.EncodedMatcher)."""
+        return self.features(images)
+
+    def field(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B, 2, h, w) the place of each cell of source, xy in cells of target. Args: features of both."""
+        how = self.settings
+        correlation = local_correlation(source, target, how.radius)
+        agreed = local_consensus(correlation, how.radius, how.spread)
+        scores = how.temperature * correlation + how.consensus * agreed
+        shift = expected_offset(scores, how.radius)
+        return cell_grid(*shift.shape[-2:], shift.device) + shift
+
+    def transfer_encoded(
+        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
+    ) -> Tensor:
+        """See jladkit.methods.EncodedMatcher."""
+        cells = target.shape[-1]
+        at = pixels_to_cells(points.float(), self.size, cells)
+        moved = transfer_points(self.field(source, target), at)
+        return cells_to_pixels(moved, self.size, cells).to(points.dtype)
