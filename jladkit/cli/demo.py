@@ -11,9 +11,9 @@ from jladkit import registry
 from jladkit.errors import UsageError
 from jladkit.formats.result import Result, read_result
 
-METHODS = ("joint", "nearest", "identity", "mean-shape")
+METHODS = ("joint", "consensus", "nearest", "identity", "mean-shape")
 SCORES = (
-    ("pck", "jlad", ("joint", "nearest", "identity")),
+    ("pck", "jlad", ("joint", "consensus", "nearest", "identity")),
     ("iod", "recommended", ("joint", "mean-shape")),
 )
 
