@@ -41,7 +41,7 @@ from jladkit.training.pictures import (
 )
 from jladkit.training.synthetic_pairs import SyntheticPairs, noisy
 from jladkit.training.trained import label_of
-from jladkit.training.validation import LandmarkScores, landmark_iod, pair_pck
+from jladkit.training.validation import LandmarkScores, Sureness, landmark_iod, pair_pck
 
 Rows = NDArray[np.int64]
 
@@ -94,12 +94,15 @@ class JointTrainee:
         self.train_pairs = data.pairs("train")
         self.trained = from_layer(net.features.body, self.plan.backbone_from)
         self.frozen = not self.plan.backbone_from
-        # Where both sides have networks of their own, each keeps its own best weights.
-        apart = self.frozen
-        self.kept: Sequence[loop.Kept] = [
-            loop.Kept("pck@0.1", True, ("alignment.", "uncertainty.") if apart else ("",)),
-            *([loop.Kept("iod", False, ("landmarks.",))] if apart else []),
-        ]
+        # Where the sides have networks of their own, each keeps its own best weights. The field may
+        # be at its best when pretraining ends, and no uncertainty has been learned by then.
+        self.kept: Sequence[loop.Kept] = [loop.Kept("pck@0.1", True, ("",))]
+        if self.frozen:
+            self.kept = [
+                loop.Kept("pck@0.1", True, ("alignment.",)),
+                loop.Kept("sigma", True, ("uncertainty.",)),
+                loop.Kept("iod", False, ("landmarks.",)),
+            ]
         self.features = Pictures(
             data, net.features, self.model.size, cache=cache, device=device, progress=progress,
             trained_from=self.plan.backbone_from,
@@ -298,23 +301,28 @@ class JointTrainee:
         )
 
     def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
-        """PCK@0.1 on the val pairs, and LandmarkScores of the val objects."""
+        """PCK@0.1 on the val pairs, as "sigma" how well log σ ranks their points' errors, and
+        LandmarkScores of the val objects."""
         size = self.model.size
         same: tuple[str, ...] = ()
         if self.frozen and latest:
-            same = {"align": LandmarkScores._fields, "detect": ("pck@0.1",)}.get(phase.name, ())
+            same = {"align": LandmarkScores._fields, "detect": ("pck@0.1", "sigma")}.get(
+                phase.name, ()
+            )
         scores = {name: latest[name] for name in same if name in latest}
 
-        def carry(pairs: Rows, points: Tensor) -> Tensor:
+        def carry(pairs: Rows, points: Tensor) -> tuple[Tensor, Tensor]:
             source = self.features(self.data.pair_source[pairs])
             target = self.features(self.data.pair_target[pairs])
-            return self.joint.carry(source, target, points.to(self.device))
+            return self.joint.carry_with_log_sigma(source, target, points.to(self.device))
 
         def detect(rows: Rows) -> Tensor:
             return self.joint.detect(self.features(rows), self.which(rows))
 
         if "pck@0.1" not in scores:
-            scores["pck@0.1"] = pair_pck(self.data, "val", size, carry)
+            sureness = Sureness(self.data, size, carry)
+            scores["pck@0.1"] = pair_pck(self.data, "val", size, sureness.carry)
+            scores["sigma"] = sureness.rank_correlation()
         if "iod" not in scores:
             scores |= landmark_iod(self.data, size, detect)._asdict()
         return scores

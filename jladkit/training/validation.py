@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from torch import Tensor
 
 from jladkit import registry
@@ -71,6 +72,46 @@ def pair_pck(data: Dataset, split: str, size: int, carry: Carry, alpha: float = 
     )
     result, _ = registry.load("metric", "pck")(data, predictions, "jlad", [alpha])
     return result.results[0]["value"]
+
+
+class Sureness:
+    """Carries points for `transfer_pairs`, and remembers how unsure that was and how wrong.
+
+    Args:
+        carry: from (B,) pair rows and (B, K, 2) points of the sources' squares to the points of the
+            targets' squares and their log σ (B, K).
+        size: side of the squares.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        size: int,
+        carry: Callable[[NDArray[np.int64], Tensor], tuple[Tensor, Tensor]],
+    ) -> None:
+        self.data, self.size, self.unsure = data, size, carry
+        self.log_sigma: list[Tensor] = []
+        self.error: list[Tensor] = []
+
+    def carry(self, rows: NDArray[np.int64], points: Tensor) -> Tensor:
+        moved, log_sigma = self.unsure(rows, points)
+        target = self.data.pair_target[rows]
+        true = to_square(
+            self.data.object_keypoints[target], self.data.object_size[target], self.size
+        )
+        self.log_sigma.append(log_sigma.cpu().flatten())
+        self.error.append((moved.cpu() - torch.from_numpy(true)).norm(dim=-1).flatten())
+        return moved
+
+    def rank_correlation(self) -> float:
+        """Of log σ with the error, over all points carried so far that lie in both pictures: 1 where
+        it knows which points are worse than which, 0 where it knows nothing or says the same of all."""
+        log_sigma, error = torch.cat(self.log_sigma), torch.cat(self.error)
+        known = ~(log_sigma.isnan() | error.isnan())
+        if log_sigma[known].unique().numel() < 2:
+            return 0.0
+        ranks = [rankdata(values[known].numpy()) for values in (log_sigma, error)]
+        return float(np.corrcoef(*ranks)[0, 1])
 
 
 class LandmarkScores(NamedTuple):

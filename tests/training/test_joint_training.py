@@ -65,21 +65,23 @@ def test_training_writes_weights_state_and_one_log_line_a_step(dots: Dataset, tm
 
 def test_each_side_keeps_its_own_best_weights(dots: Dataset, tmp_path: Path, monkeypatch: Any):
     tiny = trainee(dots)
-    scores = iter([(0.5, 0.3), (0.6, 0.4), (0.4, 0.5), (0.4, 0.2)])
+    scores = iter([(0.5, 0.3, 0.0), (0.6, 0.4, 0.0), (0.4, 0.5, 0.1), (0.4, 0.2, 0.1)])
     taken: list[dict[str, torch.Tensor]] = []
 
     def validate(phase: loop.Phase, latest: Any) -> dict[str, float]:
         taken.append({name: value.clone() for name, value in tiny.net.state_dict().items()})
-        pck, iod = next(scores)
-        return {"pck@0.1": pck, "iod": iod}
+        pck, iod, sigma = next(scores)
+        return {"pck@0.1": pck, "iod": iod, "sigma": sigma}
 
     monkeypatch.setattr(tiny, "validate", validate)
     best = loop.train(tiny, tmp_path, seed=0, validate_every=5, progress=False)
     tensors, label = read_checkpoint(best)
-    assert label["best"] == {"pck@0.1": [0.6, 5], "iod": [0.2, 10]}
+    assert label["best"] == {"pck@0.1": [0.6, 5], "iod": [0.2, 10], "sigma": [0.1, 7]}
     for name, value in tensors.items():
-        if name.startswith(("alignment.", "uncertainty.")):
+        if name.startswith("alignment."):
             assert torch.equal(value, taken[1][name])
+        if name.startswith("uncertainty."):
+            assert torch.equal(value, taken[2][name])
         if name.startswith("landmarks."):
             assert torch.equal(value, taken[3][name])
     assert any(not torch.equal(taken[1][n], taken[3][n]) for n in taken[1] if "landmarks" in n)
@@ -398,7 +400,7 @@ def test_validation_scores_anew_only_what_the_phase_can_have_changed(dots: Datas
     marked = {name: -1.0 for name in before}
     align, detect = (tiny.validate(loop.Phase(n, 1, 1e-3), marked) for n in ("align", "detect"))
     assert align == {**before, "iod": -1.0, "spread": -1.0, "distinct": -1.0}
-    assert detect == {**before, "pck@0.1": -1.0}
+    assert detect == {**before, "pck@0.1": -1.0, "sigma": -1.0}
     assert moving.validate(loop.Phase("align", 1, 1e-3), marked).keys() == before.keys()
     assert -1.0 not in moving.validate(loop.Phase("align", 1, 1e-3), marked).values()
 
