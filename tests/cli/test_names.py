@@ -73,7 +73,7 @@ def test_the_script_for_a_shell_comes_out(name: str):
         (["fig"], ["figure"]),
         (["figure", "al"], ["alternations", "alignment"]),
         (["build-dataset", "pf"], ["pf-pascal", "pf-willow"]),
-        (["train", "--method", "c"], ["cig", "cnngeo", "cnninlier"]),
+        (["train", "--method", "c"], ["cig", "cnngeo", "cnninlier", "consensus"]),
         (["train", "--method", "joint", "--recipe", "p"], ["paper"]),
         (["evaluate", "--metric", "iod", "--protocol", "rec"], ["recommended"]),
         (["evaluate", "--metric", "sp"], ["sparsification"]),
