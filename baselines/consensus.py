@@ -5,19 +5,16 @@ source with the window around it in target, raised where the neighbours match al
 (jladkit.model.local_consensus), and the mean offset under a softmax. A stronger floor than `nearest`, which
 matches every point for itself: what a trained aligner is worth shows against this one.
 
-Its three numbers were chosen on the validation pairs of pascal3d_cad and of animals (docs/choices.md).
+Its temperature, factor and spread were chosen on validation pairs of pascal3d_cad and animals (docs/choices.md).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
+from jladkit.baselines.untrained import Untrained
 from jladkit.errors import UsageError
-from jladkit.formats.dataset import Dataset
-from jladkit.model.backbones import Backbone
 from jladkit.model.correlation import expected_offset, local_correlation
 from jladkit.model.geometry import (
     cell_grid,
@@ -26,7 +23,6 @@ from jladkit.model.geometry import (
     transfer_points,
 )
 from jladkit.model.local_consensus import local_consensus
-from jladkit.training.recipe import fill, set_over
 
 
 @dataclass(frozen=True)
@@ -56,48 +52,18 @@ class ConsensusConfig:
         for name in ("size", "radius"):
             if getattr(self, name) < 1:
                 raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
-        if min(self.temperature, self.spread) <= 0 or self.consensus < 0:
-            raise UsageError(
-                "model.temperature and model.spread must be above 0, model.consensus at least 0."
-            )
+        for name in ("temperature", "consensus"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"model.{name} must be at least 0, but is {getattr(self, name)}.")
+        if self.spread <= 0:
+            raise UsageError(f"model.spread must be above 0, but is {self.spread}.")
 
 
-class Consensus:
+class Consensus(Untrained):
     """Matches raised where their neighbours match alike; nothing is learned. An EncodedMatcher
     (jladkit.methods)."""
 
-    name = "consensus"
-    needs_data = False
-
-    def __init__(self, config: ConsensusConfig, device: torch.device) -> None:
-        self.settings = config
-        self.config: dict[str, Any] = asdict(config)
-        self.size = config.size
-        features = Backbone(config.backbone, config.layers, config.weights)
-        self.features = features.to(device)
-
-    @classmethod
-    def prepare(
-        cls, data: Dataset | None, device: torch.device, settings: Sequence[str] = ()
-    ) -> "Consensus":
-        """`settings` are "model.key=value" for the keys of ConsensusConfig.
-
-        Raises:
-            UsageError: there is no such key, or it cannot have that value.
-        """
-        config = fill({"model": ConsensusConfig}, set_over({}, settings))["model"]
-        return cls(config, device)
-
-    def transfer(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.Matcher."""
-        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
-        return self.transfer_encoded(f_s, f_t, points, category)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """(B, C, h, w) features (jladkit.methods.EncodedMatcher)."""
-        return self.features(images)
+    name, choices = "consensus", ConsensusConfig
 
     def field(self, source: Tensor, target: Tensor) -> Tensor:
         """(B, 2, h, w) the place of each cell of source, xy in cells of target. Args: features of both."""

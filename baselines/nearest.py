@@ -14,19 +14,16 @@ downloads them.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jladkit.baselines.untrained import Untrained
 from jladkit.errors import UsageError
-from jladkit.formats.dataset import Dataset
-from jladkit.model.backbones import Backbone
 from jladkit.model.geometry import cells_to_pixels, pixels_to_cells, sample_points
 from jladkit.model.readout import READOUTS, read_out
-from jladkit.training.recipe import fill, set_over
 
 
 @dataclass(frozen=True)
@@ -59,41 +56,10 @@ class NearestConfig:
             raise UsageError("model.size, model.temperature and model.reach must be above 0.")
 
 
-class Nearest:
+class Nearest(Untrained):
     """Nearest neighbour of backbone features. An EncodedMatcher (jladkit.methods)."""
 
-    name = "nearest"
-    needs_data = False
-
-    def __init__(self, config: NearestConfig, device: torch.device) -> None:
-        self.settings = config
-        self.config: dict[str, Any] = asdict(config)
-        self.size = config.size
-        self.features = Backbone(config.backbone, config.layers, config.weights)
-        self.features = self.features.to(device)
-
-    @classmethod
-    def prepare(
-        cls, data: Dataset | None, device: torch.device, settings: Sequence[str] = ()
-    ) -> "Nearest":
-        """`settings` are "model.key=value" for the keys of NearestConfig.
-
-        Raises:
-            UsageError: there is no such key, or it cannot have that value.
-        """
-        config = fill({"model": NearestConfig}, set_over({}, settings))["model"]
-        return cls(config, device)
-
-    def transfer(
-        self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]
-    ) -> Tensor:
-        """See jladkit.methods.Matcher."""
-        f_s, f_t = self.encode(torch.cat([source, target])).chunk(2)
-        return self.transfer_encoded(f_s, f_t, points, category)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """(B, C, h, w) features (jladkit.methods.EncodedMatcher)."""
-        return self.features(images)
+    name, choices = "nearest", NearestConfig
 
     def transfer_encoded(
         self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]

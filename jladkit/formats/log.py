@@ -20,11 +20,8 @@ from jladkit.errors import JladkitError
 from jladkit.formats.files import from_json
 
 LOG = "log.jsonl"
-SCORES = {
-    "pck@0.1": True,
-    "iod": False,
-    "sigma": True,
-}  # scores of which a best is known: whether more is better
+# Scores of which a best is known: whether more is better.
+SCORES = {"pck@0.1": True, "iod": False, "sigma": True}
 NO_TERMS = ("step", "phase", "validation")
 LARGEST = sys.float_info.max  # JSON's whole numbers have no end, those of arrays do
 Record = Mapping[str, Any]

@@ -249,7 +249,8 @@ def test_a_trained_model_is_loaded_and_finds_its_landmarks(path: Path):
     model = Joint.load(path, torch.device("cpu"))
     assert model.size == 64
     assert model.config["categories"] == ["kind0"]
-    assert model.config["best"].keys() >= {"pck@0.1", "iod"}
+    since_1c = set() if path.stem == "joint-1b" else {"sigma"}
+    assert model.config["best"].keys() == {"pck@0.1", "iod"} | since_1c
     found = model.detect(torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64), ["kind0"])
     assert found.shape == (1, 2, 2)
     assert torch.isfinite(found).all()
