@@ -5,7 +5,7 @@ source with the window around it in target, raised where the neighbours match al
 (jladkit.model.local_consensus), and the mean offset under a softmax. A stronger floor than `nearest`, which
 matches every point for itself: what a trained aligner is worth shows against this one.
 
-Its temperature, factor and spread were chosen on validation pairs of pascal3d_cad and animals (docs/choices.md).
+Its settings were chosen on validation pairs of pascal3d_cad and animals (docs/choices.md).
 """
 
 from collections.abc import Sequence
@@ -37,6 +37,7 @@ class ConsensusConfig:
         temperature: factor on the correlation before the softmax over the window.
         consensus: factor on what neighbours say, added to it.
         spread: standard deviation of the Gaussian that weighs neighbours, in cells.
+        passes: how often neighbours are asked.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -47,9 +48,10 @@ class ConsensusConfig:
     temperature: float = 20.0
     consensus: float = 40.0
     spread: float = 2.0
+    passes: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("size", "radius"):
+        for name in ("size", "radius", "passes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
         for name in ("temperature", "consensus"):
@@ -69,7 +71,7 @@ class Consensus(Untrained):
         """(B, 2, h, w) the place of each cell of source, xy in cells of target. Args: features of both."""
         how = self.settings
         correlation = local_correlation(source, target, how.radius)
-        agreed = local_consensus(correlation, how.radius, how.spread)
+        agreed = local_consensus(correlation, how.radius, how.spread, how.passes)
         scores = how.temperature * correlation + how.consensus * agreed
         shift = expected_offset(scores, how.radius)
         return cell_grid(*shift.shape[-2:], shift.device) + shift

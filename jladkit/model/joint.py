@@ -43,6 +43,7 @@ class ModelConfig:
         consensus: factor on what neighbouring cells say of each match (jladkit.model.local_consensus),
             added to the same softmax; 0 leaves it out.
         spread: how far neighbours are asked: standard deviation of a Gaussian, in cells.
+        passes: how often: 2 asks neighbours what theirs have told them.
         landmarks: K.
         per_category: a set of landmark maps for each category, else one for all.
         sharpness: factor on the scores of the landmark maps before the softmax (4).
@@ -64,6 +65,7 @@ class ModelConfig:
     temperature: float = 50.0
     consensus: float = 0.0
     spread: float = 1.5
+    passes: int = 1
     landmarks: int = 10
     per_category: bool = True
     sharpness: float = 4.0
@@ -79,7 +81,7 @@ class ModelConfig:
             raise UsageError(f"model.consensus must be at least 0, but is {self.consensus}.")
         if self.spread <= 0:
             raise UsageError(f"model.spread must be above 0, but is {self.spread}.")
-        for name in ("size", "radius", "landmarks", "width"):
+        for name in ("size", "radius", "passes", "landmarks", "width"):
             if getattr(self, name) < 1:
                 raise UsageError(f"model.{name} must be at least 1, but is {getattr(self, name)}.")
         if self.width % 16:  # half of it is normalised in eight groups
@@ -153,7 +155,8 @@ class AlignmentNet(nn.Module):
             scores = self.config.temperature * correlation + logits
             if not self.config.consensus:
                 return scores
-            agreed = local_consensus(correlation, self.radius, self.config.spread)
+            how = self.config
+            agreed = local_consensus(correlation, self.radius, how.spread, how.passes)
             return scores + self.config.consensus * agreed
 
 

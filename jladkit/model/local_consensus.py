@@ -15,26 +15,31 @@ from jladkit.model.correlation import window_inside
 EPSILON = 1e-5  # beside maxima
 
 
-def local_consensus(correlation: Tensor, radius: int, spread: float) -> Tensor:
+def local_consensus(correlation: Tensor, radius: int, spread: float, passes: int = 1) -> Tensor:
     """How well the cells around each one match at the same offset.
 
     Scores are first lowered by their share of the best score of either cell, as NCNet does (section
-    3.3), then averaged over neighbouring cells, and last divided by the highest of the pair.
+    3.3), then averaged over neighbouring cells, and last divided by the highest of the pair. A further
+    pass does the same with what the one before has given: neighbours then say what theirs agree on.
 
     Args:
         correlation: (B, (2r+1)², H, W) of `local_correlation`; what is below 0 counts as 0.
         radius: r, in cells.
         spread: standard deviation of the Gaussian that weighs neighbours, in cells, above 0.
+        passes: at least 1.
 
     Returns:
         (B, (2r+1)², H, W) in [0, 1]; 0 where the window leaves the map.
     """
     height, width = correlation.shape[-2:]
-    scores = mutual(correlation.clamp_min(0), radius)
+    scores = correlation.clamp_min(0)
     down, across = (blur(side, spread).to(scores) for side in (height, width))
-    scores = down @ scores @ across
-    scores = scores.masked_fill(~window_inside(height, width, radius, scores.device), 0)
-    return scores / scores.detach().amax(dim=(1, 2, 3), keepdim=True).clamp_min(EPSILON)
+    outside = ~window_inside(height, width, radius, scores.device)
+    for _ in range(passes):
+        scores = (down @ mutual(scores, radius) @ across).masked_fill(outside, 0)
+        highest = scores.detach().amax(dim=(1, 2, 3), keepdim=True)
+        scores = scores / highest.clamp_min(EPSILON)
+    return scores
 
 
 def mutual(scores: Tensor, radius: int) -> Tensor:

@@ -61,7 +61,8 @@ def test_it_is_the_joint_method_before_it_has_learned(dots: Dataset):
 
 
 @pytest.mark.parametrize(
-    "told", ["model.radius=0", "model.spread=0", "model.consensus=-1", "model.gain=1"]
+    "told",
+    ["model.radius=0", "model.spread=0", "model.consensus=-1", "model.passes=0", "model.gain=1"],
 )
 def test_settings_that_cannot_be_are_refused(dots: Dataset, told: str):
     with pytest.raises(UsageError):

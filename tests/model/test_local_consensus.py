@@ -20,7 +20,7 @@ def features(b: int, h: int, w: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def by_loops(correlation: Tensor, radius: int, spread: float) -> Tensor:
-    """The definition, one match at a time."""
+    """The definition of one pass, one match at a time."""
     b, _, h, w = correlation.shape
     steps = range(-radius, radius + 1)
     scores = correlation.clamp_min(0)
@@ -62,6 +62,12 @@ def test_it_equals_the_definition(h: int, w: int, radius: int, spread: float):
     correlation = local_correlation(*features(2, h, w), radius)
     expected = by_loops(correlation, radius, spread)
     torch.testing.assert_close(local_consensus(correlation, radius, spread), expected)
+
+
+def test_a_second_pass_is_of_what_the_first_gave():
+    correlation = local_correlation(*features(2, 5, 4), 2)
+    twice = by_loops(by_loops(correlation, 2, 1.0), 2, 1.0)
+    torch.testing.assert_close(local_consensus(correlation, 2, 1.0, passes=2), twice)
 
 
 @pytest.mark.parametrize(("h", "w"), [(6, 5), (1, 4)])
