@@ -29,11 +29,11 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], label: Mapping[s
             raise JladkitError(f"{path} could not be written: {error}.") from error
 
 
-def read_label(path: Path) -> dict[str, Any]:
+def read_label(path: Path, method: str | None = None) -> dict[str, Any]:
     """The label of a checkpoint, without its tensors.
 
     Raises:
-        JladkitError: no such file, or it is no checkpoint of ours.
+        JladkitError: no such file, or it is no checkpoint of ours, or of another method than `method`.
     """
     if not path.is_file():
         raise JladkitError(f"There is no checkpoint {path}.")
@@ -50,6 +50,10 @@ def read_label(path: Path) -> dict[str, Any]:
             f"{path} must be a {FORMAT} file, but its format is {metadata.get('format')!r:.40}."
         )
     check_schema(path, metadata.get("schema"), SCHEMA, "train again with this version.")
+    if method is not None and label.get("method") != method:
+        raise JladkitError(
+            f"{path} is a checkpoint of the method {label.get('method')!r}, not of {method!r}."
+        )
     return label
 
 
@@ -61,11 +65,7 @@ def read_checkpoint(
     Raises:
         JladkitError: it is no checkpoint of ours, or of another method than `method`.
     """
-    label = read_label(path)
-    if method is not None and label.get("method") != method:
-        raise JladkitError(
-            f"{path} is a checkpoint of the method {label.get('method')!r}, not of {method!r}."
-        )
+    label = read_label(path, method)
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, label  # noqa: SIM118

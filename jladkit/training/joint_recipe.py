@@ -82,7 +82,8 @@ class TrainConfig:
     Attributes:
         rounds: alternations of align and detect; the paper stops at 4.
         learning_rates: of pretraining, of the first half of the rounds, of the second.
-        start: a checkpoint of the same [model] whose weights training begins with; "" for none.
+        start: a checkpoint whose weights training begins with, and whose [model] it has where the
+            recipe says nothing else; "" for none.
         backbone_from: "" keeps W_F frozen and computes its maps once; else the module of the
             backbone from which on it is trained ("blocks.4").
         backbone_rate: the learning rate of what is trained of it, as a share of the phase's; at

@@ -39,6 +39,7 @@ from jladkit.training.pictures import (
     check_pairs,
     objects_in_use,
 )
+from jladkit.training.saving import model_file
 from jladkit.training.synthetic_pairs import SyntheticPairs, noisy
 from jladkit.training.trained import label_of
 from jladkit.training.validation import LandmarkScores, Sureness, landmark_iod, pair_pck
@@ -52,7 +53,7 @@ def begin_with(net: JointNet, path: Path) -> None:
     Raises:
         JladkitError: it is no checkpoint of the joint method, or one of another network.
     """
-    tensors, _ = read_checkpoint(path / loop.MODEL if path.is_dir() else path, "joint")
+    tensors, _ = read_checkpoint(model_file(path), "joint")
     try:
         net.load_state_dict(tensors)
     except RuntimeError as error:

@@ -23,7 +23,7 @@ from jladkit.training.checkpoint import read_label
 from jladkit.training.encoding import Runner, by_picture
 from jladkit.training.environment import environment, now, peak_memory
 from jladkit.training.loading import batches, from_square
-from jladkit.training.saving import MODEL
+from jladkit.training.saving import model_file
 from jladkit.training.validation import ends_of, transfer_pairs
 
 BATCH = BLOCK
@@ -77,7 +77,7 @@ def load_method(
             )
         return cls.load_official(checkpoint, device)
     if checkpoint is not None:
-        checkpoint = checkpoint / MODEL if checkpoint.is_dir() else checkpoint
+        checkpoint = model_file(checkpoint)
         name = str(read_label(checkpoint).get("method"))
         if name not in registry.names("method"):  # a file must not choose what is imported
             raise JladkitError(

@@ -21,6 +21,11 @@ MODEL, STATE = "model.safetensors", "state.safetensors"
 SNAPSHOT = "after-{:02d}-{}.safetensors"  # number of the phase from 0, its name
 
 
+def model_file(run: Path) -> Path:
+    """The best weights of a run, given by its folder or by the file itself."""
+    return run / MODEL if run.is_dir() else run
+
+
 class Labelled(Protocol):
     """A network, and what its checkpoints say of it."""
 
