@@ -14,7 +14,7 @@ from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset, open_dataset
 from jladkit.formats.log import read_log
 from jladkit.training import loop
-from jladkit.training.checkpoint import read_checkpoint
+from jladkit.training.checkpoint import read_checkpoint, read_label
 from jladkit.training.joint import Joint
 from jladkit.training.joint_recipe import SECTIONS, margin_for
 from jladkit.training.joint_trainee import JointTrainee
@@ -420,6 +420,15 @@ def test_training_begins_with_the_weights_of_another_run(dots: Dataset, tmp_path
     for start in (first, tmp_path / "run"):
         begun = trainee(dots, f"train.start='{start}'").net.state_dict()
         assert all(torch.equal(begun[name], value) for name, value in tensors.items())
+
+
+def test_a_run_that_goes_on_has_the_model_of_the_run_before(dots: Dataset, tmp_path: Path):
+    first = Joint.train(dots, "cpu", TINY, tmp_path / "run", device=CPU, progress=False)
+    own = [setting for setting in TINY if not setting.startswith("model.")]
+    told = [*own, f"train.start='{tmp_path / 'run'}'", "train.backbone_from=''", "model.spread=2"]
+    after = Joint.train(dots, "tuned", told, tmp_path / "next", device=CPU, progress=False)
+    before, now = (read_label(path)["config"]["model"] for path in (first, after))
+    assert now == {**before, "spread": 2.0}
 
 
 def test_the_weights_that_a_run_begins_with_are_kept_unless_validation_finds_better_ones(
