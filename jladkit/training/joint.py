@@ -1,13 +1,17 @@
 """The joint method: how it is trained, and what it offers once trained."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from jladkit.model.joint import JointNet
+from jladkit.training.checkpoint import read_label
 from jladkit.training.joint_recipe import SECTIONS
 from jladkit.training.joint_trainee import JointTrainee
+from jladkit.training.recipe import Table
+from jladkit.training.saving import model_file
 from jladkit.training.trained import TrainedMatcher, rows_of
 
 
@@ -23,6 +27,21 @@ class Joint(TrainedMatcher):
     def __init__(self, net: JointNet, config: dict[str, Any]) -> None:
         super().__init__(net, config)
         self.categories = net.categories if net.config.per_category else None
+
+    @classmethod
+    def table_of(cls, recipe: str, settings: Sequence[str]) -> Table:
+        """What a recipe says; one that goes on from a checkpoint (train.start) has its [model] where it
+        says nothing else.
+
+        Raises:
+            JladkitError: that is no checkpoint, or one of another method.
+        """
+        table = super().table_of(recipe, settings)
+        start = table.get("train", {}).get("start")
+        if not start or not isinstance(start, str):
+            return table
+        begun = read_label(model_file(Path(start)), cls.name)["config"]["model"]
+        return {**table, "model": {**begun, **table.get("model", {})}}
 
     def transfer_encoded_with_log_sigma(
         self, source: Tensor, target: Tensor, points: Tensor, category: Sequence[str]

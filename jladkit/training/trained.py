@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from jladkit.errors import JladkitError, UsageError
 from jladkit.formats.dataset import Dataset
 from jladkit.training import loop
-from jladkit.training.checkpoint import read_checkpoint, read_label
+from jladkit.training.checkpoint import read_checkpoint
 from jladkit.training.environment import environment
 from jladkit.training.recipe import Table, as_table, fill, read_recipe
-from jladkit.training.saving import model_file
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -75,20 +74,6 @@ def net_of(
     return net.eval(), {k: v for k, v in label.items() if k not in ("method", "environment")}
 
 
-def going_on(table: Table, method: str) -> Table:
-    """A recipe that goes on from a checkpoint (train.start) has its [model], where it says nothing else.
-
-    Raises:
-        JladkitError: it is no checkpoint, or one of another method.
-    """
-    start = table.get("train", {}).get("start")
-    if not isinstance(start, str) or not start:
-        return table
-    label = read_label(model_file(Path(start)), method)
-    begun = label.get("config", {}).get("model", {})
-    return {**table, "model": {**begun, **table.get("model", {})}}
-
-
 class Trained:
     """A method that comes out of a training. A subclass names its parts.
 
@@ -119,6 +104,11 @@ class Trained:
         return cls(net.to(device), shown)
 
     @classmethod
+    def table_of(cls, recipe: str, settings: Sequence[str]) -> Table:
+        """What a recipe says, with `settings` put over it."""
+        return read_recipe(cls.name, recipe, settings)
+
+    @classmethod
     def train(
         cls,
         data: Dataset,
@@ -135,7 +125,7 @@ class Trained:
 
         `cache` is a folder for the maps of a frozen backbone, which other runs read again.
         """
-        config = fill(cls.sections, going_on(read_recipe(cls.name, recipe, settings), cls.name))
+        config = fill(cls.sections, cls.table_of(recipe, settings))
         plan = config["train"]
         return loop.train(
             cls.trainee(data, config, device=device, cache=cache, progress=progress),
