@@ -33,6 +33,8 @@ class LossConfig:
         noise: length of the Gaussian noise that bends both pictures' features in (1), in lengths of
             theirs (not in the paper). Two pictures of different objects do not match as well as a
             picture and its own warp: a net that has seen only such believes every match.
+        pretrain_anchors: weight of (1) in pretraining; 0 leaves the field as it is where nothing is
+            learned, to begin phase "align" with.
         anchors: weight of (1) in phase "align" too (not in the paper); it keeps a trained W_F from
             features that (6) likes and that say only where in the picture they are.
         identity: weight of the field's mean squared displacement in phase "align": a control
@@ -51,6 +53,7 @@ class LossConfig:
     joint: str = "normalised"
     over_cells: str = "mean"
     noise: float = 0.0
+    pretrain_anchors: float = 1.0
     anchors: float = 0.0
     identity: float = 0.0
     align: list[float] = field(default_factory=lambda: [1.0, 10.0, 30.0])
@@ -65,7 +68,7 @@ class LossConfig:
             raise UsageError(
                 f"loss.over_cells must be one of {', '.join(OVER_CELLS)}, not {self.over_cells!r}."
             )
-        for name in ("anchors", "noise"):
+        for name in ("pretrain_anchors", "anchors", "noise"):
             if getattr(self, name) < 0:
                 raise UsageError(f"loss.{name} must be at least 0, but is {getattr(self, name)}.")
         for name in ("align", "detect"):

@@ -138,8 +138,9 @@ class JointTrainee:
         return phases
 
     def parameters(self, phase: loop.Phase) -> Iterable[tuple[str, nn.Parameter]]:
+        both = ("alignment.", "landmarks.")
         wanted = {
-            "synthetic": ("alignment.", "landmarks."),
+            "synthetic": both if self.losses.pretrain_anchors else ("landmarks.",),
             "align": ("alignment.", "uncertainty."),
             "detect": ("landmarks.",),
         }[phase.name]
@@ -172,12 +173,14 @@ class JointTrainee:
     def synthetic_loss(self, generator: np.random.Generator) -> dict[str, Tensor]:
         """(1) for the alignment net, (2), (8), (9) for the landmark net, on warps of one picture."""
         warp, source, target, which = self.warped_pair(generator)
-        anchors = self.anchors(warp, source, target, generator)
         maps_s, maps_t = (self.joint.landmark_maps(f, which) for f in (source, target))
         equal = self.equivariance(warp, maps_s, maps_t)
-        terms = self.detection_terms(maps_s, maps_t)
-        total = anchors + self.losses.equivariance * equal + self.detection(terms)
-        return {"anchors": anchors, "equivariance": equal, **terms, "total": total}
+        terms = {"equivariance": equal, **self.detection_terms(maps_s, maps_t)}
+        total = self.losses.equivariance * equal + self.detection(terms)
+        if self.losses.pretrain_anchors:
+            terms["anchors"] = self.anchors(warp, source, target, generator)
+            total = total + self.losses.pretrain_anchors * terms["anchors"]
+        return {**terms, "total": total}
 
     def warped_pair(self, generator: np.random.Generator) -> tuple[Warp, Tensor, Tensor, Tensor]:
         """Known warps, the features of the warped and of the plain pictures, their categories.
@@ -307,9 +310,10 @@ class JointTrainee:
         size = self.model.size
         same: tuple[str, ...] = ()
         if self.frozen and latest:
-            same = {"align": LandmarkScores._fields, "detect": ("pck@0.1", "sigma")}.get(
-                phase.name, ()
-            )
+            field = ("pck@0.1", "sigma")
+            same = {"align": LandmarkScores._fields, "detect": field}.get(phase.name, ())
+            if phase.name == "synthetic" and not self.losses.pretrain_anchors:
+                same = field
         scores = {name: latest[name] for name in same if name in latest}
 
         def carry(pairs: Rows, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -188,6 +188,25 @@ def test_anchors_go_on_in_phase_align_where_they_have_a_weight(dots: Dataset):
     assert added == pytest.approx(7 * float(b["anchors"].detach()), rel=1e-4)
 
 
+def test_anchors_weigh_in_pretraining_what_they_are_told(dots: Dataset):
+    phase = loop.Phase("synthetic", 1, 1e-3)
+    plain, thrice = trainee(dots), trainee(dots, "loss.pretrain_anchors=3")
+    a, b = (t.loss(phase, np.random.default_rng(0)) for t in (plain, thrice))
+    added = float((b["total"] - a["total"]).detach())
+    assert added == pytest.approx(2 * float(a["anchors"].detach()), rel=1e-4)
+
+
+@torch.inference_mode()
+def test_pretraining_without_anchors_leaves_the_field_alone_and_scores_it_once(dots: Dataset):
+    tiny, phase = trainee(dots, "loss.pretrain_anchors=0"), loop.Phase("synthetic", 1, 1e-3)
+    assert "anchors" not in tiny.loss(phase, np.random.default_rng(0))
+    assert {name.split(".")[0] for name, _ in tiny.parameters(phase)} == {"landmarks"}
+    marked = {name: -1.0 for name in tiny.validate(phase, {})}
+    again = tiny.validate(phase, marked)
+    assert [again["pck@0.1"], again["sigma"]] == [-1.0, -1.0]
+    assert again["iod"] != -1.0
+
+
 def test_no_warped_picture_is_computed_that_no_step_draws(dots: Dataset, tmp_path: Path):
     off = ["train.synthetic_steps=0", "loss.keep_equivariance=false"]
     assert not trainee(dots, *off, cache=tmp_path).draws_warps()
