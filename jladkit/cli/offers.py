@@ -15,14 +15,25 @@ def methods(ctx: click.Context, param: click.Parameter, incomplete: str) -> Offe
     return beginning(registry.names("method"), incomplete)
 
 
+def trained_methods(ctx: click.Context, param: click.Parameter, incomplete: str) -> Offers:
+    """Registered methods but those of the package that have no recipe, since nothing is trained."""
+    trained = {method for method, _ in packaged()}
+    found = [n for n in registry.names("method") if n in trained or n not in registry.METHODS]
+    return beginning(found, incomplete)
+
+
 def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> Offers:
     """Recipes in the package: of --method where it stands before, else of all methods."""
     method = ctx.params.get("method")
+    found = {recipe for own, recipe in packaged() if method in (None, own)}
+    return beginning(sorted(found), incomplete)
+
+
+def packaged() -> set[tuple[str, str]]:
+    """Method and name of each recipe in the package."""
     stems = [file.name.removesuffix(".toml") for file in resources.files("jladkit.recipes").iterdir()
              if file.name.endswith(".toml")]  # fmt: skip
-    found = {recipe for own, _, recipe in (stem.rpartition("-") for stem in stems)
-             if method in (None, own)}  # fmt: skip
-    return beginning(sorted(found), incomplete)
+    return {(method, recipe) for method, _, recipe in (stem.rpartition("-") for stem in stems)}
 
 
 def protocols(ctx: click.Context, param: click.Parameter, incomplete: str) -> Offers:

@@ -16,7 +16,7 @@ from jladkit.formats.files import check_folder
 @click.option(
     "--method",
     required=True,
-    shell_complete=offers.methods,
+    shell_complete=offers.trained_methods,
     help="Name of a method, or module:Class.",
 )
 @click.option(

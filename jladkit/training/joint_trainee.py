@@ -308,13 +308,7 @@ class JointTrainee:
         """PCK@0.1 on the val pairs, as "sigma" how well log σ ranks their points' errors, and
         LandmarkScores of the val objects."""
         size = self.model.size
-        same: tuple[str, ...] = ()
-        if self.frozen and latest:
-            field = ("pck@0.1", "sigma")
-            same = {"align": LandmarkScores._fields, "detect": field}.get(phase.name, ())
-            if phase.name == "synthetic" and not self.losses.pretrain_anchors:
-                same = field
-        scores = {name: latest[name] for name in same if name in latest}
+        scores = {name: latest[name] for name in self.unmoved(phase) if name in latest}
 
         def carry(pairs: Rows, points: Tensor) -> tuple[Tensor, Tensor]:
             source = self.features(self.data.pair_source[pairs])
@@ -331,6 +325,15 @@ class JointTrainee:
         if "iod" not in scores:
             scores |= landmark_iod(self.data, size, detect)._asdict()
         return scores
+
+    def unmoved(self, phase: loop.Phase) -> tuple[str, ...]:
+        """The scores that a phase cannot have changed."""
+        field = ("pck@0.1", "sigma")
+        if phase.name == "synthetic":
+            return () if self.losses.pretrain_anchors else field
+        if not self.frozen:
+            return ()
+        return LandmarkScores._fields if phase.name == "align" else field
 
     def collapses(self, records: Sequence[Record]) -> list[str]:
         """See jladkit.training.collapse."""
