@@ -46,6 +46,15 @@ from jladkit.training.validation import LandmarkScores, Sureness, landmark_iod, 
 
 Rows = NDArray[np.int64]
 
+# Where the sides have networks of their own, each keeps its own best weights. The field may be at its
+# best when pretraining ends, and no uncertainty has been learned by then.
+SIDES = (
+    loop.Kept("pck@0.1", True, ("alignment.",)),
+    loop.Kept("sigma", True, ("uncertainty.",)),
+    loop.Kept("iod", False, ("landmarks.",)),
+)
+WHOLE = (loop.Kept("pck@0.1", True, ("",)),)  # of those that share a backbone which moves
+
 
 def begin_with(net: JointNet, path: Path) -> None:
     """Give `net` the weights of a checkpoint.
@@ -95,15 +104,7 @@ class JointTrainee:
         self.train_pairs = data.pairs("train")
         self.trained = from_layer(net.features.body, self.plan.backbone_from)
         self.frozen = not self.plan.backbone_from
-        # Where the sides have networks of their own, each keeps its own best weights. The field may
-        # be at its best when pretraining ends, and no uncertainty has been learned by then.
-        self.kept: Sequence[loop.Kept] = [loop.Kept("pck@0.1", True, ("",))]
-        if self.frozen:
-            self.kept = [
-                loop.Kept("pck@0.1", True, ("alignment.",)),
-                loop.Kept("sigma", True, ("uncertainty.",)),
-                loop.Kept("iod", False, ("landmarks.",)),
-            ]
+        self.kept: Sequence[loop.Kept] = SIDES if self.frozen else WHOLE
         self.features = Pictures(
             data, net.features, self.model.size, cache=cache, device=device, progress=progress,
             trained_from=self.plan.backbone_from,
@@ -130,7 +131,7 @@ class JointTrainee:
     def phases(self) -> list[loop.Phase]:
         plan, (first, second, third) = self.plan, self.plan.learning_rates
         slower = {"features.": plan.backbone_rate}
-        phases = [loop.Phase("synthetic", plan.synthetic_steps, first)]
+        phases = [loop.Phase("synthetic", plan.synthetic_steps, first, kept=SIDES)]  # W_F rests
         for number in range(plan.rounds):
             rate = second if number < (plan.rounds + 1) // 2 else third
             phases.append(loop.Phase("align", plan.align_steps, rate, factors=slower))

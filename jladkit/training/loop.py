@@ -41,37 +41,6 @@ from jladkit.training.stopping import Asked, asked_to_stop
 
 
 @dataclass(frozen=True)
-class Phase:
-    """`steps` updates of one set of parameters by one optimiser.
-
-    Attributes:
-        learning_rate: of the phase's first step, and of all where `cosine` is 0.
-        optimiser: "adam", or "sgd" with momentum 0.9.
-        weight_decay: L2 penalty, added to the gradients.
-        cosine: half a period, in steps: the rate falls along a cosine to `lowest` in so many
-            steps and, in a longer phase, rises again, as PyTorch's CosineAnnealingLR does.
-        lowest: the least rate of that cosine.
-        factors: shares of that rate, for parameters whose names begin so ("features.": 0.1).
-    """
-
-    name: str
-    steps: int
-    learning_rate: float
-    optimiser: str = "adam"
-    weight_decay: float = 0.0
-    cosine: int = 0
-    lowest: float = 0.0
-    factors: Mapping[str, float] = field(default_factory=dict)
-
-    def rate(self, done: int) -> float:
-        """The learning rate after `done` steps of the phase."""
-        if not self.cosine:
-            return self.learning_rate
-        swing = (1 + math.cos(math.pi * done / self.cosine)) / 2
-        return self.lowest + (self.learning_rate - self.lowest) * swing
-
-
-@dataclass(frozen=True)
 class Kept:
     """Which validation score decides which weights are the best.
 
@@ -84,6 +53,39 @@ class Kept:
     score: str
     higher: bool
     prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`steps` updates of one set of parameters by one optimiser.
+
+    Attributes:
+        learning_rate: of the phase's first step, and of all where `cosine` is 0.
+        optimiser: "adam", or "sgd" with momentum 0.9.
+        weight_decay: L2 penalty, added to the gradients.
+        cosine: half a period, in steps: the rate falls along a cosine to `lowest` in so many
+            steps and, in a longer phase, rises again, as PyTorch's CosineAnnealingLR does.
+        lowest: the least rate of that cosine.
+        factors: shares of that rate, for parameters whose names begin so ("features.": 0.1).
+        kept: what says which weights are the best while it lasts; none for what the trainee says.
+    """
+
+    name: str
+    steps: int
+    learning_rate: float
+    optimiser: str = "adam"
+    weight_decay: float = 0.0
+    cosine: int = 0
+    lowest: float = 0.0
+    factors: Mapping[str, float] = field(default_factory=dict)
+    kept: Sequence[Kept] = ()
+
+    def rate(self, done: int) -> float:
+        """The learning rate after `done` steps of the phase."""
+        if not self.cosine:
+            return self.learning_rate
+        swing = (1 + math.cos(math.pi * done / self.cosine)) / 2
+        return self.lowest + (self.learning_rate - self.lowest) * swing
 
 
 class Trainee(Labelled, Protocol):
@@ -324,9 +326,11 @@ def validate(trainee: Trainee, phase: Phase, at: Progress, out: Path) -> dict[st
     trainee.net.eval()
     with torch.inference_mode():
         at.scores = trainee.validate(phase, at.scores)
-    better = [kept for kept in trainee.kept if improves(kept, at)]
+    better = [kept for kept in phase.kept or trainee.kept if improves(kept, at)]
     if better:
         for kept in better:
+            if "" in kept.prefixes:  # nothing stays of what was the best by another score
+                at.best.clear()
             at.best[kept.score] = (at.scores[kept.score], at.step)
         prefixes = tuple(prefix for kept in better for prefix in kept.prefixes)
         tensors = trainee.net.state_dict()

@@ -87,6 +87,30 @@ def test_each_side_keeps_its_own_best_weights(dots: Dataset, tmp_path: Path, mon
     assert any(not torch.equal(taken[1][n], taken[3][n]) for n in taken[1] if "landmarks" in n)
 
 
+def test_a_backbone_that_moves_is_kept_whole_and_before_it_moves_each_side(
+    dots: Dataset, tmp_path: Path, monkeypatch: Any
+):
+    tiny = trainee(dots, "train.backbone_from=blocks.2")
+    scores = iter([(0.5, 0.4), (0.4, 0.3), (0.4, 0.1), (0.6, 0.5), (0.3, 0.1), (0.6, 0.1)])
+    taken: list[dict[str, torch.Tensor]] = []
+
+    def validate(phase: loop.Phase, latest: Any) -> dict[str, float]:
+        taken.append({name: value.clone() for name, value in tiny.net.state_dict().items()})
+        pck, iod = next(scores)
+        return {"pck@0.1": pck, "iod": iod, "sigma": 0.0}
+
+    monkeypatch.setattr(tiny, "validate", validate)
+    best = loop.train(tiny, tmp_path, seed=0, validate_every=2, progress=False, snapshots=True)
+    pretrained, label = read_checkpoint(tmp_path / "after-00-synthetic.safetensors")
+    assert label["best"] == {"pck@0.1": [0.5, 2], "sigma": [0.0, 2], "iod": [0.3, 4]}
+    for name, value in pretrained.items():
+        of = taken[1] if name.startswith("landmarks.") else taken[0]
+        assert torch.equal(value, of[name])
+    whole, label = read_checkpoint(best)
+    assert label["best"] == {"pck@0.1": [0.6, 7]}
+    assert all(torch.equal(value, taken[3][name]) for name, value in whole.items())
+
+
 def test_mirrored_pictures_teach_landmarks_and_not_the_field(dots: Dataset):
     mirrored = trainee(dots, "warp.mirror=1").synthetic_loss(np.random.default_rng(0))
     plain = trainee(dots).synthetic_loss(np.random.default_rng(0))
