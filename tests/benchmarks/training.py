@@ -161,8 +161,6 @@ def main() -> None:
                 print(f"  kept for backward: {total / 1e6:.0f} MB, the largest piece "
                       f"{largest / 1e6:.0f} MB, {shape}")  # fmt: skip
             show_inference(f"{precision}, inference of eight pairs", own, data)
-            own = trainee(data, "fine", "train.warps=1", f"train.precision={precision}")
-            show_inference(f"{precision}, by the recipe fine, 384 px", own, data)
         for precision in (
             "float32",
             "bfloat16",
@@ -170,6 +168,9 @@ def main() -> None:
             asked = f"train.precision={precision}"
             own = trainee(data, "cpu", "train.warps=1", "train.backbone_from=blocks.4", asked)
             show_trained(f"{precision} heads, backbone trained from blocks.4", own)
+            own = trainee(data, "fine", "train.warps=1", asked)
+            show_trained(f"{precision} heads, the recipe fine, 384 px", own)
+            show_inference(f"{precision}, the recipe fine, inference of eight pairs", own, data)
             own = trainee(
                 data, "paper", "model.weights=random", "train.batch=4", asked
             )  # a batch of 16 would swap
