@@ -124,7 +124,7 @@ def test_a_command_in_prose_is_there_with_the_options_that_it_names(shown: Shown
     assert set(method) <= set(registry.names("method"))
 
 
-@pytest.mark.parametrize(("document", "setting"), settings())
+@pytest.mark.parametrize(("document", "setting"), list(settings()))
 def test_settings_in_prose_are_those_of_the_joint_method(document: str, setting: str):
     section, _, key = setting.partition("=")[0].partition(".")
     config = fill(registry.load("method", "joint").sections, read_recipe("joint", "cpu", [setting]))
