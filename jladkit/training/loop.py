@@ -176,10 +176,12 @@ def train(
                   bar, asked)  # fmt: skip
         start = 0
         for number, phase in enumerate(phases):
+            aside = out / SNAPSHOT.format(number, phase.name) if snapshots else None
             if at.step < start + phase.steps:
-                aside = out / SNAPSHOT.format(number, phase.name) if snapshots else None
                 if not train_phase(run, phase, start, moments if at.step > start else {}, aside):
                     break
+            elif not phase.steps and at.step == start and aside and first and at.best:
+                keep_aside(out / MODEL, aside)  # it changes nothing, and is looked for all the same
             start += phase.steps
         ranks.wait()
     return out / MODEL

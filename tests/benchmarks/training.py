@@ -5,8 +5,8 @@ Wanted, with a frozen backbone: a step at most 1.25 times the heads' bare pass, 
 and nothing else computed: forward through every head that (11) reads in the phase, backward through
 those that it updates. Beside it stands the ratio to the updated heads alone, though (10) cannot be
 had without the others. With a trained backbone: at most 1.25 times the backbone's own pass on the
-same pictures; a pair at most 1.1 times two backbone passes. Both stand there for the small network of the
-recipe `cpu` and for the paper's ResNet-101, beside which the heads weigh little. Also says what the step of a batch of 16
+same pictures; a pair at most 1.1 times two backbone passes. Both stand there for the small network and
+for the paper's ResNet-101, beside which the heads weigh less. Also says what the step of a batch of 16
 keeps for its backward pass, and its largest piece.
 """
 
@@ -161,19 +161,16 @@ def main() -> None:
                 print(f"  kept for backward: {total / 1e6:.0f} MB, the largest piece "
                       f"{largest / 1e6:.0f} MB, {shape}")  # fmt: skip
             show_inference(f"{precision}, inference of eight pairs", own, data)
-        for precision in (
-            "float32",
-            "bfloat16",
-        ):  # of the heads; the backbone is float32 in training
+        for precision in ("float32", "bfloat16"):
+            # Of the heads: a backbone that is trained is float32. A batch of 16 pairs by the paper's would take
+            # four times as long.
             asked = f"train.precision={precision}"
             own = trainee(data, "cpu", "train.warps=1", "train.backbone_from=blocks.4", asked)
             show_trained(f"{precision} heads, backbone trained from blocks.4", own)
             own = trainee(data, "fine", "train.warps=1", asked)
             show_trained(f"{precision} heads, the recipe fine, 384 px", own)
             show_inference(f"{precision}, the recipe fine, inference of eight pairs", own, data)
-            own = trainee(
-                data, "paper", "model.weights=random", "train.batch=4", asked
-            )  # a batch of 16 would swap
+            own = trainee(data, "paper", "model.weights=random", "train.batch=4", asked)
             show_trained(f"{precision} heads, the paper's, four pairs", own)
             show_inference(f"{precision}, the paper's, inference of eight pairs", own, data)
 

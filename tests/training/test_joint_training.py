@@ -436,6 +436,15 @@ def test_snapshots_hold_the_best_weights_up_to_the_end_of_their_phase(
     Joint.load(tmp_path / "after-00-synthetic.safetensors", CPU)
 
 
+def test_a_phase_without_steps_leaves_the_snapshot_of_the_one_before(dots: Dataset, tmp_path: Path):
+    settings = [*TINY, "train.snapshots=true", "train.detect_steps=0", "train.rounds=2"]
+    Joint.train(dots, "cpu", settings, tmp_path, device=CPU, progress=False)
+    names = ("1-align", "2-detect", "3-align", "4-detect")
+    one, same, two, again = (tmp_path / f"after-0{n}.safetensors" for n in names)
+    assert one.read_bytes() == same.read_bytes()
+    assert two.read_bytes() == again.read_bytes()
+
+
 @torch.inference_mode()
 def test_validation_scores_anew_only_what_the_phase_can_have_changed(dots: Dataset):
     tiny, moving = trainee(dots), trainee(dots, "train.backbone_from=blocks.2")
