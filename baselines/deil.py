@@ -244,7 +244,7 @@ class DeilTrainee(LandmarkTrainee):
         ).sum(dim=-1)
         return {"total": (apart * seen).sum() / seen.sum().clamp_min(1)}
 
-    def validate(self, phase: loop.Phase, latest: Any) -> dict[str, float]:
+    def validate(self, phase: loop.Phase, latest: Any) -> loop.Scores:
         """As others; while labels are learned, points begin anew from their means at keypoints."""
         if phase.name == LABELS:
             self.begin_points()

@@ -184,7 +184,7 @@ class FieldTrainee:
             return torch.ones(len(rows), cells, cells, dtype=torch.bool, device=self.device)
         return cells_in_boxes(self.data, rows, cells).to(self.device)
 
-    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
+    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> loop.Scores:
         """PCK@0.1 on the val pairs."""
 
         def carry(pairs: Rows, points: Tensor) -> Tensor:

@@ -176,7 +176,7 @@ class NCNetTrainee:
         ]
         return np.array(drawn)
 
-    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
+    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> loop.Scores:
         """PCK@0.1 on the val pairs."""
 
         def carry(pairs: Rows, points: Tensor) -> Tensor:

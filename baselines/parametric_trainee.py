@@ -271,7 +271,7 @@ class ParametricTrainee:
         }
         return {**inliers, "total": -torch.stack(list(inliers.values())).sum()}
 
-    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
+    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> loop.Scores:
         """PCK@0.1 on the val pairs of the stages so far."""
         stages = self.stages
         if phase.name != WEAK:

@@ -305,11 +305,13 @@ class JointTrainee:
             + self.losses.presence * terms["presence"]
         )
 
-    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
+    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> loop.Scores:
         """PCK@0.1 on the val pairs, as "sigma" how well log σ ranks their points' errors, and
         LandmarkScores of the val objects."""
         size = self.model.size
-        scores = {name: latest[name] for name in self.unmoved(phase) if name in latest}
+        scores: dict[str, float | None] = {
+            name: latest[name] for name in self.unmoved(phase) if name in latest
+        }
 
         def carry(pairs: Rows, points: Tensor) -> tuple[Tensor, Tensor]:
             source = self.features(self.data.pair_source[pairs])
@@ -322,7 +324,8 @@ class JointTrainee:
         if "pck@0.1" not in scores:
             sureness = Sureness(self.data, size, carry)
             scores["pck@0.1"] = pair_pck(self.data, "val", size, sureness.carry)
-            scores["sigma"] = sureness.rank_correlation()
+            known = scores["pck@0.1"] is not None
+            scores["sigma"] = sureness.rank_correlation() if known else None
         if "iod" not in scores:
             scores |= landmark_iod(self.data, size, detect)._asdict()
         return scores

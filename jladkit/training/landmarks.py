@@ -23,7 +23,7 @@ from jladkit.formats.log import Record
 from jladkit.model.landmarks import MapNet
 from jladkit.training import loop
 from jladkit.training.trained import Trained, label_of, rows_of
-from jladkit.training.validation import FITTED, landmark_iod
+from jladkit.training.validation import FITTED, annotated, landmark_iod
 from jladkit.training.views import View, ViewConfig, Views, carried
 
 Rows = NDArray[np.int64]
@@ -99,7 +99,7 @@ class LandmarkTrainee(ABC):
         self.size = detector.config.size
         self.label: Mapping[str, Any] = label_of(self.method, config, data, device)
         val, train = data.objects("val"), data.objects("train")
-        self.scored = bool(data.object_visible[val].any() and data.object_visible[train].any())
+        self.scored = annotated(data)
         self.kept: Sequence[loop.Kept] = [loop.Kept("iod" if self.scored else "loss", False, ("",))]
         few = np.random.default_rng(0).permutation(train)[:FITTED]
         keep = np.concatenate([few, val]) if self.scored else train[:0]
@@ -137,7 +137,7 @@ class LandmarkTrainee(ABC):
         """Points of the source view, where the target view has them; both in pixels."""
         return carried(view.warp, points, self.size)
 
-    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> dict[str, float]:
+    def validate(self, phase: loop.Phase, latest: Mapping[str, float]) -> loop.Scores:
         """LandmarkScores of the val objects, and how far landmarks lie apart in a picture ("extent"). Without annotations the loss of a fixed set of views takes IOD's place."""
         if not self.scored:
             return self.validate_without_annotations(phase)

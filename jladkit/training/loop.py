@@ -39,6 +39,9 @@ from jladkit.training.saving import (
 )
 from jladkit.training.stopping import Asked, asked_to_stop
 
+# By name; None is one that the data cannot tell, since nothing in it is annotated.
+Scores = Mapping[str, float | None]
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -95,7 +98,7 @@ class Trainee(Labelled, Protocol):
     minimise under "total". `validate` returns scores, and gets the latest ones, for what the phase
     cannot have changed; `collapses` says in sentences what the log's records show to have gone
     wrong, and is asked at every validation; `kept` says which of them chooses which weights. Tensors that no entry of
-    `kept` names stay as they were first. One that torchrun may train in several processes has a
+    `kept` names stay as they were first; where a score that chooses is None, the latest weights stay. One that torchrun may train in several processes has a
     `batch` too, the rows of a step, of which its `loss` computes `ranks.share(batch)`. One that
     begins with the weights of another run has a true `goes_on`: they are validated before the first
     step, and are the best until others beat them.
@@ -106,7 +109,7 @@ class Trainee(Labelled, Protocol):
     def phases(self) -> list[Phase]: ...
     def parameters(self, phase: Phase) -> Iterable[tuple[str, nn.Parameter]]: ...
     def loss(self, phase: Phase, generator: np.random.Generator) -> dict[str, Tensor]: ...
-    def validate(self, phase: Phase, latest: Mapping[str, float]) -> dict[str, float]: ...
+    def validate(self, phase: Phase, latest: Mapping[str, float]) -> Scores: ...
     def collapses(self, records: Sequence[Record]) -> list[str]: ...
 
 
@@ -125,6 +128,7 @@ class Run:
     log: TextIO
     bar: "tqdm[Any]"
     asked: Asked
+    unknown: set[str] = field(default_factory=set)  # scores that the data cannot tell
     saved: float = field(default_factory=time.monotonic)  # when the state was, last
 
 
@@ -214,8 +218,8 @@ def train_phase(
     load_moments(optimiser, named, moments)
     if at.step == 0 and ranks.first():
         if getattr(trainee, "goes_on", False):
-            scores = validate(trainee, phase, at, run.out)
-            record = {"step": 0, "phase": phase.name, "validation": scores}
+            validate(run, phase)
+            record = {"step": 0, "phase": phase.name, "validation": at.scores}
             run.log.write(to_json(record) + "\n")
             run.log.flush()
         # so that there is something to resume, whenever it ends
@@ -267,7 +271,8 @@ def after_step(
     if saving:
         check_there(out)
     if due:
-        record["validation"] = validate(run.trainee, phase, at, out)
+        validate(run, phase)
+        record["validation"] = at.scores
         run.bar.set_postfix({k: f"{v:.4g}" for k, v in at.scores.items()})
     if aside is not None and last:
         keep_aside(out / MODEL, aside)
@@ -323,17 +328,23 @@ def one_step(
     return values
 
 
-def validate(trainee: Trainee, phase: Phase, at: Progress, out: Path) -> dict[str, float]:
-    """Score the weights; keep them when they are the best so far."""
+def validate(run: Run, phase: Phase) -> None:
+    """Score the weights; keep them when they are the best so far, or when nothing tells which are."""
+    trainee, at, out = run.trainee, run.at, run.out
     trainee.net.eval()
     with torch.inference_mode():
-        at.scores = trainee.validate(phase, at.scores)
-    better = [kept for kept in phase.kept or trainee.kept if improves(kept, at)]
+        found = trainee.validate(phase, at.scores)
+    at.scores = {name: score for name, score in found.items() if score is not None}
+    unknown = set(found) - set(at.scores)
+    say_unknown(run, unknown)
+    asked = phase.kept or trainee.kept
+    better = [kept for kept in asked if kept.score in unknown or improves(kept, at)]
     if better:
         for kept in better:
             if "" in kept.prefixes:  # nothing stays of what was the best by another score
                 at.best.clear()
-            at.best[kept.score] = (at.scores[kept.score], at.step)
+            if kept.score in at.scores:
+                at.best[kept.score] = (at.scores[kept.score], at.step)
         prefixes = tuple(prefix for kept in better for prefix in kept.prefixes)
         tensors = trainee.net.state_dict()
         if (out / MODEL).exists():
@@ -342,7 +353,18 @@ def validate(trainee: Trainee, phase: Phase, at: Progress, out: Path) -> dict[st
                 for name, value in read_checkpoint(out / MODEL)[0].items()
             }
         write_checkpoint(out / MODEL, tensors, {**trainee.label, "best": at.best})
-    return at.scores
+
+
+def say_unknown(run: Run, unknown: set[str]) -> None:
+    """Say once of each score that the data cannot tell it."""
+    new = sorted(unknown - run.unknown)
+    run.unknown |= unknown
+    if new:
+        run.bar.write(
+            f"Warning: no keypoints in val and train tell {', '.join(new)}, so the latest weights are "
+            "kept and not the best.",
+            file=sys.stderr,
+        )
 
 
 def warn(trainee: Trainee, out: Path, bar: "tqdm[Any]") -> None:

@@ -59,9 +59,15 @@ def ends_of(data: Dataset, rows: NDArray[np.int64], back: bool) -> tuple[np.ndar
     return (target, source) if back else (source, target)
 
 
-def pair_pck(data: Dataset, split: str, size: int, carry: Carry, alpha: float = 0.1) -> float:
-    """PCK under the protocol `jlad`, mean over pairs. See `transfer_pairs` for `carry`."""
+def pair_pck(
+    data: Dataset, split: str, size: int, carry: Carry, alpha: float = 0.1
+) -> float | None:
+    """PCK under the protocol `jlad`, mean over pairs; None where no pair has a keypoint that is visible
+    in both pictures. See `transfer_pairs` for `carry`."""
     rows = data.pairs(split)
+    visible = [data.object_visible[ends] for ends in ends_of(data, rows, False)]
+    if not (visible[0] & visible[1]).any():
+        return None
     predictions = Predictions(
         **OWN,
         split=split,
@@ -118,12 +124,12 @@ class LandmarkScores(NamedTuple):
     """What `landmark_iod` finds, each a share.
 
     Attributes:
-        iod: the mean error, as a share of the normaliser.
+        iod: the mean error, as a share of the normaliser; None where train or val has no keypoint.
         spread: how far landmarks stray from their mean place in a category, of the square's side.
         distinct: how many of the landmarks have no other within NEAR, on average over objects.
     """
 
-    iod: float
+    iod: float | None
     spread: float
     distinct: float
 
@@ -147,16 +153,24 @@ def landmark_iod(data: Dataset, size: int, detect: Detect) -> LandmarkScores:
     rows = np.sort(np.concatenate([few, data.objects("val")]))
     found = [detect(part).double().cpu().numpy() for part in batches(rows, 16)]
     points = np.concatenate(found)
-    predictions = Predictions(
-        **OWN,
-        split="val",
-        dataset=data.name,
-        dataset_digest=data.digest,
-        object_row=rows,
-        object_points=from_square(points, data.object_size[rows], size),
-    )
-    result, _ = registry.load("metric", "iod")(data, predictions, "recommended")
     groups = data.object_category[rows]
     strays = [points[groups == code].std(axis=0).mean() for code in np.unique(groups)]
     spread = float(np.mean(strays)) / size
-    return LandmarkScores(result.results[0]["value"], spread, distinct(points, NEAR * size))
+    iod = None
+    if annotated(data):
+        predictions = Predictions(
+            **OWN,
+            split="val",
+            dataset=data.name,
+            dataset_digest=data.digest,
+            object_row=rows,
+            object_points=from_square(points, data.object_size[rows], size),
+        )
+        result, _ = registry.load("metric", "iod")(data, predictions, "recommended")
+        iod = result.results[0]["value"]
+    return LandmarkScores(iod, spread, distinct(points, NEAR * size))
+
+
+def annotated(data: Dataset) -> bool:
+    """Whether train and val have keypoints, so that landmarks can be regressed and scored."""
+    return all(bool(data.object_visible[data.objects(name)].any()) for name in ("train", "val"))
