@@ -37,7 +37,7 @@ def test_bad_usage_ends_with_two_and_a_sentence(
     one_sentence(
         jladkit("train", *data, *out, "--method", "joint", "--recipe", "gpu"),
         2,
-        "cpu, faces, fine, paper",
+        "cpu, faces, faces-tuned, fine, paper",
     )
     one_sentence(jladkit("train", *data, *out, "--method", "identity"), 2, "not one to train")
     one_sentence(

@@ -474,11 +474,14 @@ def test_training_begins_with_the_weights_of_another_run(dots: Dataset, tmp_path
         assert all(torch.equal(begun[name], value) for name, value in tensors.items())
 
 
-def test_a_run_that_goes_on_has_the_model_of_the_run_before(dots: Dataset, tmp_path: Path):
+@pytest.mark.parametrize("recipe", ["tuned", "faces-tuned"])
+def test_a_run_that_goes_on_has_the_model_of_the_run_before(
+    dots: Dataset, tmp_path: Path, recipe: str
+):
     first = Joint.train(dots, "cpu", TINY, tmp_path / "run", device=CPU, progress=False)
     own = [setting for setting in TINY if not setting.startswith("model.")]
     told = [*own, f"train.start='{tmp_path / 'run'}'", "train.backbone_from=''", "model.spread=2"]
-    after = Joint.train(dots, "tuned", told, tmp_path / "next", device=CPU, progress=False)
+    after = Joint.train(dots, recipe, told, tmp_path / "next", device=CPU, progress=False)
     before, now = (read_label(path)["config"]["model"] for path in (first, after))
     assert now == {**before, "spread": 2.0}
 

@@ -58,7 +58,7 @@ def test_wrong_settings_are_refused_in_a_sentence(settings: list[str], message: 
 def test_an_unknown_recipe_is_named_beside_those_there_are():
     with pytest.raises(
         UsageError,
-        match=r"has no recipe 'gpu'\. Did you mean 'cpu'\? It has: animals, cpu, faces, fine, paper, tuned",
+        match=r"has no recipe 'gpu'\. Did you mean 'cpu'\? It has: animals, cpu, faces, faces-tuned, fine, paper, tuned",
     ):
         read_recipe("joint", "gpu")
 
