@@ -184,7 +184,9 @@ def train(
             if at.step < start + phase.steps:
                 if not train_phase(run, phase, start, moments if at.step > start else {}, aside):
                     break
-            elif not phase.steps and at.step == start and aside and first and at.best:
+            elif (
+                not phase.steps and at.step == start and aside and first and (out / MODEL).exists()
+            ):
                 keep_aside(out / MODEL, aside)  # it changes nothing, and is looked for all the same
             start += phase.steps
         ranks.wait()

@@ -67,6 +67,14 @@ def test_keypoints_of_val_alone_choose_the_field_and_no_landmarks(tmp_path: Path
     assert "no keypoints in val and train tell iod," in capsys.readouterr().err
 
 
+def test_a_phase_without_steps_leaves_its_snapshot_all_the_same(tmp_path: Path):
+    data = without_keypoints(tmp_path, 0, 1, 2)
+    settings = [*TINY, "train.snapshots=true", "train.detect_steps=0"]
+    trained("joint", data, tmp_path / "run", settings)
+    one, same = (tmp_path / "run" / f"after-0{n}.safetensors" for n in ("1-align", "2-detect"))
+    assert one.read_bytes() == same.read_bytes()
+
+
 @pytest.mark.parametrize("method", list(ALIGNERS))
 def test_alignment_systems_train_without_any_too(method: str, tmp_path: Path, capsys: Any):
     data = without_keypoints(tmp_path, 0, 1, 2)
